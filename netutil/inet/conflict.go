@@ -1,0 +1,59 @@
+package inet
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// ErrConflict is wrapped by every error that says that a pool collides with
+// what the host or another pool already uses.
+var ErrConflict = errors.New("conflict")
+
+// Foreign is what a host uses besides ndp6's own objects. Pools must stay clear of it.
+type Foreign struct {
+	// Addrs are the host's own addresses.
+	Addrs []HostAddr
+	// Routes are the host's unicast routes, default routes left out.
+	Routes []HostRoute
+}
+
+// A HostAddr is an address of the host and the link that holds it.
+type HostAddr struct {
+	Addr netip.Addr
+	Link string
+}
+
+// A HostRoute is a route of the host and the link that it leads to.
+type HostRoute struct {
+	Dst  netip.Prefix
+	Link string
+}
+
+// CheckPool says why pool cannot be lent to a network, nil if it can. A pool
+// inside a shorter route (a /80 of the uplink's on-link /64) is right; a pool
+// that equals or covers a route, or holds an address of the host, is not.
+func (f Foreign) CheckPool(pool netip.Prefix) error {
+	for _, a := range f.Addrs {
+		if pool.Contains(a.Addr) {
+			return fmt.Errorf("pool %s contains the host's address %s on %s: use a --subnet without it: %w", pool, a.Addr, a.Link, ErrConflict)
+		}
+	}
+	for _, r := range f.Routes {
+		// IPv4 has no prefix to share: any overlap takes hosts off the network.
+		if Covers(pool, r.Dst) || pool.Addr().Is4() && pool.Overlaps(r.Dst) {
+			return fmt.Errorf("pool %s covers the host's route %s on %s: use a --subnet beside it, or a longer one inside it: %w", pool, r.Dst, r.Link, ErrConflict)
+		}
+	}
+	return nil
+}
+
+// CheckOverlap says which of used overlaps pool, nil if none does.
+func CheckOverlap(pool netip.Prefix, used []netip.Prefix) error {
+	for _, u := range used {
+		if pool.Overlaps(u) {
+			return fmt.Errorf("pool %s overlaps pool %s of another network: use another --subnet: %w", pool, u, ErrConflict)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package inet
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// AllNodes is the link-local scope all-nodes multicast address (RFC 4291 2.7.1).
+var AllNodes = netip.MustParseAddr("ff02::1")
+
+// EmbedMAC returns the address of p whose low 48 bits are m and whose bits
+// between p and those are zero. p is an IPv6 prefix of /80 or shorter.
+func EmbedMAC(p netip.Prefix, m MAC) (netip.Addr, error) {
+	if !p.Addr().Is6() || p.Bits() > 80 {
+		return netip.Addr{}, fmt.Errorf("prefix %s has no room for a 48-bit MAC: use /80 or shorter", p)
+	}
+	b := p.Masked().Addr().As16()
+	copy(b[10:], m[:])
+	return netip.AddrFrom16(b), nil
+}
+
+// SolicitedNode returns the solicited-node multicast address of addr (RFC 4291 2.7.1).
+func SolicitedNode(addr netip.Addr) netip.Addr {
+	a := addr.As16()
+	b := netip.MustParseAddr("ff02::1:ff00:0").As16()
+	copy(b[13:], a[13:])
+	return netip.AddrFrom16(b)
+}
+
+// MulticastMAC returns the Ethernet address of an IPv6 multicast group (RFC 2464 7).
+func MulticastMAC(group netip.Addr) MAC {
+	b := group.As16()
+	return MAC{0x33, 0x33, b[12], b[13], b[14], b[15]}
+}
+
+// LastAddr returns the highest address of p.
+func LastAddr(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	last, _ := netip.AddrFromSlice(b)
+	return last
+}
+
+// Covers reports whether every address of inner is in outer.
+func Covers(outer, inner netip.Prefix) bool {
+	return outer.Bits() <= inner.Bits() && outer.Overlaps(inner)
+}
+
+// IsULA reports whether p is within fc00::/7 (RFC 4193).
+func IsULA(p netip.Prefix) bool { return p.Addr().Is6() && p.Addr().IsPrivate() }
+
+// IsGUA reports whether addr is IPv6 global unicast: not unique local, not
+// link-local, not multicast, not loopback, not IPv4-mapped.
+func IsGUA(addr netip.Addr) bool {
+	return addr.Is6() && !addr.Is4In6() && addr.IsGlobalUnicast() && !addr.IsPrivate()
+}

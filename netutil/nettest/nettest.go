@@ -1,0 +1,73 @@
+// Package nettest gives tests a private network namespace. It is for tests only.
+package nettest
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netns"
+)
+
+// Enter moves the calling test into a new network namespace whose loopback is
+// up, until the test ends. Code under test must open its sockets from the
+// test's goroutine. Without privilege the test is skipped, or fails where
+// NDP6_REQUIRE_NETNS is 1. A test that calls Enter must not be parallel.
+func Enter(tb testing.TB) {
+	tb.Helper()
+	if os.Geteuid() != 0 {
+		Unavailable(tb, "making a network namespace needs root")
+		return
+	}
+	runtime.LockOSThread()
+	old, err := netns.Get()
+	if err != nil {
+		tb.Fatalf("get network namespace: %v", err)
+	}
+	ns, err := netns.New()
+	if err != nil {
+		runtime.UnlockOSThread()
+		Unavailable(tb, "make network namespace: "+err.Error())
+		return
+	}
+	tb.Cleanup(func() {
+		if err := netns.Set(old); err != nil {
+			// The thread is in the wrong place: leaving it locked ends it with the goroutine.
+			tb.Errorf("return to network namespace: %v", err)
+			return
+		}
+		ns.Close()
+		old.Close()
+		runtime.UnlockOSThread()
+	})
+	Run(tb, "ip link set lo up")
+}
+
+// Unavailable skips the test with the reason, or fails it where
+// NDP6_REQUIRE_NETNS is 1: a machine that should have it must not pass without.
+func Unavailable(tb testing.TB, reason string) {
+	tb.Helper()
+	if os.Getenv("NDP6_REQUIRE_NETNS") == "1" {
+		tb.Fatal(reason)
+	}
+	tb.Skip(reason)
+}
+
+// Run runs each line as a command without a shell in the test's namespace and
+// returns what they printed. The test fails at the first that does.
+func Run(tb testing.TB, lines ...string) string {
+	tb.Helper()
+	var out strings.Builder
+	for _, line := range lines {
+		args := strings.Fields(line)
+		cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // the test's own thread must run it, and it ends by itself.
+		b, err := cmd.CombinedOutput()
+		if err != nil {
+			tb.Fatalf("%s: %v\n%s", line, err, b)
+		}
+		out.Write(b)
+	}
+	return out.String()
+}
