@@ -1,0 +1,252 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+const (
+	kindBridge = "bridge"
+	kindVeth   = "veth"
+
+	// Of linux/if_link.h and linux/rtnetlink.h; x/sys does not have them.
+	addrGenModeNone = 1
+	filterSkipStats = 1 << 3
+)
+
+// A Link is a network interface. It is comparable.
+type Link struct {
+	Index int
+	Name  string
+	// Kind is what the kernel calls the driver of a virtual link, such as
+	// "bridge" or "veth". It is empty for hardware and loopback.
+	Kind string
+	// Alias is the free text by which we know our own links.
+	Alias string
+	MAC   inet.MAC
+	MTU   int
+	// Master is the name of the bridge or bond that the link is a port of. Only Links fills it.
+	Master string
+	// Up is the operator's wish, Running whether the link carries packets now.
+	Up, Running bool
+}
+
+// Links returns all links in the order of their index.
+func (c *Conn) Links() ([]Link, error) {
+	var links []Link
+	var masters []int
+	err := c.requests.dump(getLink(0, ""), func() { links, masters = nil, nil }, func(r reply) {
+		if l, master, ok := parseLink(r); ok {
+			links = append(links, l)
+			masters = append(masters, master)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list links: %w", err)
+	}
+	names := make(map[int]string, len(links))
+	for _, l := range links {
+		names[l.Index] = l.Name
+	}
+	for i := range links {
+		links[i].Master = names[masters[i]]
+	}
+	return links, nil
+}
+
+// Link returns the link with this name. The error wraps ErrNotFound if there is none.
+func (c *Conn) Link(name string) (Link, error) {
+	if err := checkName(name); err != nil {
+		return Link{}, fmt.Errorf("get %w", err)
+	}
+	var link Link
+	err := c.requests.get(getLink(0, name), func(r reply) {
+		if l, _, ok := parseLink(r); ok {
+			link = l
+		}
+	})
+	if err != nil {
+		return Link{}, fmt.Errorf("get %w", linkError(name, err))
+	}
+	return link, nil
+}
+
+// DeleteLink removes a link, and with a veth its peer. It succeeds if there is none.
+func (c *Conn) DeleteLink(name string) error {
+	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, 0)
+	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	return c.changeLink("delete", name, req, unix.ENODEV)
+}
+
+// SetUp sets a link up or down.
+func (c *Conn) SetUp(name string, up bool) error {
+	info := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	info.Change = unix.IFF_UP
+	verb := "set down"
+	if up {
+		info.Flags = unix.IFF_UP
+		verb = "set up"
+	}
+	return c.changeLink(verb, name, newLink(info, 0))
+}
+
+// SetMTU sets the MTU of a link.
+func (c *Conn) SetMTU(name string, mtu int) error {
+	req := newLink(nil, 0)
+	req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))
+	return c.changeLink(fmt.Sprintf("set mtu %d of", mtu), name, req)
+}
+
+// SetMAC sets the Ethernet address of a link.
+func (c *Conn) SetMAC(name string, mac inet.MAC) error {
+	req := newLink(nil, 0)
+	req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, mac[:]))
+	return c.changeLink(fmt.Sprintf("set MAC %s of", mac), name, req)
+}
+
+// SetAlias sets the alias of a link, and removes it if empty.
+func (c *Conn) SetAlias(name, alias string) error {
+	req := newLink(nil, 0)
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias)))
+	return c.changeLink(fmt.Sprintf("set alias %q of", alias), name, req)
+}
+
+// SetMaster makes a link a port of the master, and of none if master is empty.
+func (c *Conn) SetMaster(name, master string) error {
+	index := 0
+	if master != "" {
+		var err error
+		if index, err = c.index(master); err != nil {
+			return fmt.Errorf("set master of link %q: %w", name, err)
+		}
+	}
+	req := newLink(nil, 0)
+	req.AddData(nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(index))))
+	return c.changeLink(fmt.Sprintf("set master %q of", master), name, req)
+}
+
+// SetMcastSnooping switches a bridge's multicast snooping. Without a querier
+// on the link, snooping loses solicitations.
+func (c *Conn) SetMcastSnooping(name string, on bool) error {
+	req := newLink(nil, 0)
+	info := linkInfo(req, kindBridge)
+	data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
+	data.AddRtAttr(nl.IFLA_BR_MCAST_SNOOPING, boolean(on))
+	return c.changeLink("set mcast_snooping of", name, req)
+}
+
+// changeLink completes a request with the name of its link and sends it. An
+// error that is one of gone counts as success.
+func (c *Conn) changeLink(verb, name string, req *nl.NetlinkRequest, gone ...error) error {
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("%s %w", verb, err)
+	}
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	if err := c.requests.execute(req); err != nil && !isAny(err, gone) {
+		return fmt.Errorf("%s %w", verb, linkError(name, err))
+	}
+	return nil
+}
+
+func isAny(err error, targets []error) bool {
+	for _, t := range targets {
+		if errors.Is(err, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkName says why no link can have this name, nil if one can.
+func checkName(name string) error {
+	switch {
+	case name == "", name == ".", name == "..", strings.ContainsAny(name, "/: \t\n\x00"):
+		return fmt.Errorf("link %q: not a name of a link", name)
+	case len(name) >= unix.IFNAMSIZ:
+		return fmt.Errorf("link %q: the name is longer than %d octets", name, unix.IFNAMSIZ-1)
+	}
+	return nil
+}
+
+// getLink asks for the link with this index or name, or for all, without statistics.
+func getLink(index int, name string) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
+	info := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	info.Index = int32(index)
+	req.AddData(info)
+	req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(filterSkipStats)))
+	if name != "" {
+		req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	}
+	return req
+}
+
+// newLink makes or changes a link. A nil info changes no flags.
+func newLink(info *nl.IfInfomsg, flags int) *nl.NetlinkRequest {
+	if info == nil {
+		info = nl.NewIfInfomsg(unix.AF_UNSPEC)
+	}
+	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, flags)
+	req.AddData(info)
+	return req
+}
+
+func linkInfo(req *nl.NetlinkRequest, kind string) *nl.RtAttr {
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated(kind))
+	req.AddData(info)
+	return info
+}
+
+func boolean(on bool) []byte {
+	if on {
+		return []byte{1}
+	}
+	return []byte{0}
+}
+
+// parseLink reads a message about a link. It is not ok for other messages,
+// such as those about a bridge's ports.
+func parseLink(r reply) (l Link, master int, ok bool) {
+	if r.typ != unix.RTM_NEWLINK && r.typ != unix.RTM_DELLINK || len(r.data) < unix.SizeofIfInfomsg {
+		return Link{}, 0, false
+	}
+	info := nl.DeserializeIfInfomsg(r.data)
+	if info.Family != unix.AF_UNSPEC {
+		return Link{}, 0, false
+	}
+	l = Link{
+		Index:   int(info.Index),
+		Up:      info.Flags&unix.IFF_UP != 0,
+		Running: info.Flags&unix.IFF_RUNNING != 0,
+	}
+	for typ, v := range attributes(r.data[unix.SizeofIfInfomsg:]) {
+		switch typ {
+		case unix.IFLA_IFNAME:
+			l.Name = unix.ByteSliceToString(v)
+		case unix.IFLA_IFALIAS:
+			l.Alias = unix.ByteSliceToString(v)
+		case unix.IFLA_ADDRESS:
+			if len(v) == len(l.MAC) {
+				l.MAC = inet.MAC(v)
+			}
+		case unix.IFLA_MTU:
+			l.MTU = number(v)
+		case unix.IFLA_MASTER:
+			master = number(v)
+		case unix.IFLA_LINKINFO:
+			for typ, v := range attributes(v) {
+				if typ == nl.IFLA_INFO_KIND {
+					l.Kind = unix.ByteSliceToString(v)
+				}
+			}
+		}
+	}
+	return l, master, true
+}
