@@ -1,0 +1,415 @@
+package wire_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ndp6/ndp6/plugin/wire"
+)
+
+func listen(tb testing.TB, path string) *wire.Listener {
+	tb.Helper()
+	l, err := wire.Listen(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { l.Close() })
+	return l
+}
+
+func dial(tb testing.TB, path string) net.Conn {
+	tb.Helper()
+	conn, err := (&net.Dialer{}).DialContext(tb.Context(), "unix", path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// names lists a directory with the modes of what is in it.
+func names(tb testing.TB, dir string) []string {
+	tb.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		list = append(list, fmt.Sprint(info.Mode(), " ", e.Name()))
+	}
+	return list
+}
+
+func TestListen(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		prepare func(t *testing.T, path string)
+		err     string // after "listen on socket PATH: "
+		after   []string
+	}{
+		{
+			name:  "new directory",
+			after: []string{"Srw------- ndp6.sock"},
+		},
+		{
+			name: "stale socket",
+			prepare: func(t *testing.T, path string) {
+				l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.SetUnlinkOnClose(false)
+				l.Close()
+			},
+			after: []string{"Srw------- ndp6.sock"},
+		},
+		{
+			name: "what a killed process left behind",
+			prepare: func(t *testing.T, path string) {
+				private := filepath.Join(filepath.Dir(path), ".ndp6.sock.new")
+				if err := os.Mkdir(private, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(private, "s"), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			after: []string{"Srw------- ndp6.sock"},
+		},
+		{
+			name:    "live socket",
+			prepare: func(t *testing.T, path string) { listen(t, path) },
+			err:     "another process serves it: stop that one (is ndp6 running already, as a service or a managed plugin?), or choose another path",
+			after:   []string{"Srw------- ndp6.sock"},
+		},
+		{
+			name: "file that is no socket",
+			prepare: func(t *testing.T, path string) {
+				if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+			err:   "there is a file that is not a socket: move it away, or choose another path",
+			after: []string{"-rw------- ndp6.sock"},
+		},
+		{
+			name: "symbolic link",
+			prepare: func(t *testing.T, path string) {
+				if err := os.Symlink("elsewhere", path); err != nil {
+					t.Fatal(err)
+				}
+			},
+			err:   "there is a file that is not a socket: move it away, or choose another path",
+			after: []string{"Lrwxrwxrwx ndp6.sock"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(socketDir(t), "plugins", "ndp6.sock")
+			if tt.prepare != nil {
+				if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				tt.prepare(t, path)
+			}
+			l, err := wire.Listen(path)
+			if err == nil {
+				defer l.Close()
+				dial(t, path)
+			}
+			got, want := "", ""
+			if err != nil {
+				got = err.Error()
+			}
+			if tt.err != "" {
+				want = "listen on socket " + path + ": " + tt.err
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.after, names(t, filepath.Dir(path))); diff != "" {
+				t.Errorf("directory (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestListenLongPath(t *testing.T) {
+	dir := socketDir(t)
+	_, err := wire.Listen(filepath.Join(dir, strings.Repeat("n", 100)+".sock"))
+	if err == nil || !strings.Contains(err.Error(), "bytes too long: choose a shorter one") {
+		t.Errorf("error %v, want one that says how much too long the path is", err)
+	}
+	if got := names(t, dir); got != nil {
+		t.Errorf("left behind: %s", got)
+	}
+}
+
+// TestListenNeverOpen watches the directory while sockets come and go under a
+// permissive umask: nothing that others could connect to may ever be there.
+func TestListenNeverOpen(t *testing.T) {
+	dir := socketDir(t)
+	path := filepath.Join(dir, "ndp6.sock")
+	umask := syscall.Umask(0)
+	defer syscall.Umask(umask)
+	done := make(chan struct{})
+	defer func() { <-done }()
+	go func() {
+		defer close(done)
+		for range 300 {
+			l, err := wire.Listen(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			l.Close()
+		}
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode().Perm()&0o077 != 0 {
+				t.Fatalf("%s had mode %s", e.Name(), info.Mode())
+			}
+		}
+	}
+}
+
+func TestCloseKeepsSuccessor(t *testing.T) {
+	path := filepath.Join(socketDir(t), "ndp6.sock")
+	old := listen(t, path)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	listen(t, path)
+	for range 2 {
+		if err := old.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dial(t, path)
+}
+
+// TestEmptyHost sends what Docker 20.10 does, which net/http's client cannot.
+func TestEmptyHost(t *testing.T) {
+	p := start(t, &drivers{}, quiet)
+	conn := dial(t, p.path)
+	fmt.Fprint(conn, "POST /NetworkDriver.GetCapabilities HTTP/1.1\r\nHost: \r\nContent-Length: 0\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("status %s, want 200", resp.Status)
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	const tooLarge = `{"Err":"the request's body is over the limit of 1048576 bytes"}`
+	for _, tt := range []struct {
+		name   string
+		header string
+		size   int
+	}{
+		{name: "announced", header: "Content-Length: 104857600\r\n", size: 100 << 20},
+		{name: "chunked", header: "Transfer-Encoding: chunked\r\n", size: 100 << 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := start(t, &drivers{}, quiet)
+			conn := dial(t, p.path)
+			fmt.Fprintf(conn, "POST /NetworkDriver.Join HTTP/1.1\r\nHost: \r\n%s\r\n", tt.header)
+			sent := make(chan int64, 1)
+			go func() { // Writes until the server hangs up.
+				if tt.name == "chunked" {
+					fmt.Fprintf(conn, "%x\r\n", tt.size)
+				}
+				n, _ := io.Copy(conn, io.LimitReader(zeros{}, int64(tt.size)))
+				sent <- n
+			}()
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			answer, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.TrimSpace(string(answer)); resp.StatusCode != 500 || got != tooLarge {
+				t.Errorf("answer %s %s, want 500 %s", resp.Status, got, tooLarge)
+			}
+			if n := <-sent; n > 8<<20 {
+				t.Errorf("the server let %d bytes in", n)
+			}
+			if status, answer := p.post(t, "Plugin.Activate", ""); status != 200 {
+				t.Errorf("next call: %d %s", status, answer)
+			}
+		})
+	}
+	t.Run("at the limit", func(t *testing.T) {
+		p := start(t, &drivers{}, quiet)
+		body := `{"NetworkID":"` + strings.Repeat("n", 1<<20-16) + `"}`
+		if status, answer := p.post(t, "NetworkDriver.Leave", body); status != 200 {
+			t.Errorf("%d bytes: %d %s", len(body), status, answer)
+		}
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestDrain(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	d := &drivers{before: func(context.Context, any) error {
+		close(entered)
+		<-release
+		return nil
+	}}
+	p := start(t, d, quiet)
+	dir := filepath.Dir(p.path)
+	answered := make(chan string, 1)
+	go func() {
+		_, answer := p.post(t, "NetworkDriver.Join", `{}`)
+		answered <- answer
+	}()
+	<-entered
+	idle := dial(t, p.path)
+	fmt.Fprint(idle, "POST /Plugin.Activate HTTP/1.1\r\nHost: \r\nContent-Length: 0\r\n\r\n")
+	reader := bufio.NewReader(idle)
+	resp, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+
+	p.stop()
+	if _, err := reader.ReadByte(); err != io.EOF {
+		t.Errorf("idle connection: %v, want it closed", err)
+	}
+	if _, err := (&net.Dialer{}).DialContext(t.Context(), "unix", p.path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("new connection: %v, want that the socket is gone", err)
+	}
+	close(release)
+	if got := <-answered; !strings.Contains(got, "fe80::1") {
+		t.Errorf("call in flight: %s, want its answer", got)
+	}
+	if err := <-p.done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if got := names(t, dir); got != nil {
+		t.Errorf("left behind: %s", got)
+	}
+}
+
+// TestDrainCancels has a call that ends when its context does: it still answers.
+func TestDrainCancels(t *testing.T) {
+	entered := make(chan struct{})
+	d := &drivers{before: func(ctx context.Context, _ any) error {
+		close(entered)
+		<-ctx.Done()
+		return errors.New("stopping")
+	}}
+	p := startConfig(t, wire.Config{Network: fakeNetwork{d}, IPAM: fakeIPAM{d}, Log: quiet, Drain: 500 * time.Millisecond})
+	answered := make(chan string, 1)
+	go func() {
+		_, answer := p.post(t, "NetworkDriver.Join", `{}`)
+		answered <- answer
+	}()
+	<-entered
+	p.stop()
+	if got, want := <-answered, `{"Err":"stopping"}`; got != want {
+		t.Errorf("answer %s, want %s", got, want)
+	}
+	if err := <-p.done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestDrainGivesUp(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	d := &drivers{before: func(context.Context, any) error {
+		close(entered)
+		<-release
+		return nil
+	}}
+	p := startConfig(t, wire.Config{Network: fakeNetwork{d}, IPAM: fakeIPAM{d}, Log: quiet, Drain: 10 * time.Millisecond})
+	go func() { //nolint:errcheck // The connection is cut off: that is the test.
+		resp, err := p.client.Post("http://ndp6/NetworkDriver.Join", "", strings.NewReader(`{}`))
+		if err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-entered
+	p.stop()
+	err := <-p.done
+	close(release)
+	if want := "stop: 1 calls had no answer after 10ms"; err == nil || err.Error() != want {
+		t.Errorf("Run: %v, want %s", err, want)
+	}
+}
+
+func TestTwoSockets(t *testing.T) {
+	d := &drivers{}
+	dir := socketDir(t)
+	one, two := listen(t, filepath.Join(dir, "one.sock")), listen(t, filepath.Join(dir, "two.sock"))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- wire.New(wire.Config{Network: fakeNetwork{d}, IPAM: fakeIPAM{d}, Log: quiet}).Run(ctx, one, two)
+	}()
+	for _, l := range []*wire.Listener{one, two} {
+		conn := dial(t, l.Path())
+		fmt.Fprint(conn, "POST /Plugin.Activate HTTP/1.1\r\nHost: \r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", l.Path(), resp.Status)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if got := names(t, dir); got != nil {
+		t.Errorf("left behind: %s", got)
+	}
+}
