@@ -2,6 +2,7 @@
 package nettest
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
@@ -70,4 +71,39 @@ func Run(tb testing.TB, lines ...string) string {
 		out.Write(b)
 	}
 	return out.String()
+}
+
+// Another makes a second namespace, whose loopback is up, until the test ends.
+// It returns a path for netns.Do, RunIn and "ip link set ... netns".
+func Another(tb testing.TB) string {
+	tb.Helper()
+	type made struct {
+		ns  netns.NsHandle
+		err error
+	}
+	done := make(chan made, 1)
+	go func() {
+		runtime.LockOSThread() // And never unlocked, so that the thread ends in the namespace.
+		ns, err := netns.New()
+		done <- made{ns, err}
+	}()
+	m := <-done
+	if m.err != nil {
+		Unavailable(tb, "make network namespace: "+m.err.Error())
+		return ""
+	}
+	tb.Cleanup(func() { m.ns.Close() })
+	path := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), int(m.ns))
+	RunIn(tb, path, "ip link set lo up")
+	return path
+}
+
+// RunIn is Run in the namespace at path.
+func RunIn(tb testing.TB, path string, lines ...string) string {
+	tb.Helper()
+	inside := make([]string, len(lines))
+	for i, line := range lines {
+		inside[i] = "nsenter --net=" + path + " " + line
+	}
+	return Run(tb, inside...)
 }
