@@ -1,0 +1,202 @@
+// Package driver is the network driver: libnetwork's remote network API,
+// turned into records of networks and endpoints and a kernel that follows.
+//
+// A call records intent, then has the kernel reconciled; undoing is
+// forgetting, then reconciling. What a call asks for twice is done once.
+package driver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/docker/go-plugins-helpers/network"
+
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/reconcile"
+	"github.com/ndp6/ndp6/driver/uplink"
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+// Records keeps values of one kind under their ids. Every change is one transaction.
+type Records[T any] interface {
+	All() (map[string]T, error)
+	Put(id string, v T) error
+	Delete(id string) error
+}
+
+// A Host is the host that networks are made on.
+type Host interface {
+	reconcile.Kernel
+	// Uplinks returns what these uplinks are, by the last Refresh.
+	Uplinks(specs []string) plan.Uplinks
+	// Choose returns one uplink, or an error that says what would be right.
+	Choose(spec string) (uplink.Uplink, error)
+	// HasLink reports whether a link of this name exists.
+	HasLink(name string) bool
+	// Foreign returns what the host uses besides our own objects.
+	Foreign() inet.Foreign
+	// Missing returns the commands for sysctls that want needs.
+	Missing(want plan.Host) ([]string, error)
+}
+
+// A Prober asks for an address on an uplink. It returns nil when no owner
+// answered within wait.
+type Prober interface {
+	Probe(ctx context.Context, uplink string, addr netip.Addr, wait time.Duration) error
+}
+
+// Config is what a Driver is made of. All fields are required but CheckSysctls.
+type Config struct {
+	Log       *slog.Logger
+	Networks  Records[plan.Network]
+	Endpoints Records[plan.Endpoint]
+	Host      Host
+	Prober    Prober
+	// Uplink is that of networks that name none.
+	Uplink string
+	// CheckSysctls refuses a network while a sysctl that it needs is missing,
+	// instead of writing it.
+	CheckSysctls bool
+}
+
+// A Driver answers Docker's calls. Make it with New.
+type Driver struct {
+	log    *slog.Logger
+	config Config
+	loop   *reconcile.Loop
+	// probes are those that run beside: Run waits for them.
+	probes  sync.WaitGroup
+	closing chan struct{}
+
+	// recording is held while an endpoint's record changes, before mu.
+	recording sync.Mutex
+
+	mu        sync.Mutex
+	networks  map[string]plan.Network
+	endpoints map[string]plan.Endpoint
+	// holders holds the endpoint of each address.
+	holders map[netip.Addr]string
+	uplinks plan.Uplinks
+}
+
+// New returns a Driver with the records of an earlier process. It leaves the
+// kernel alone: call Restore next.
+func New(c Config) (*Driver, error) {
+	networks, err := c.Networks.All()
+	if err != nil {
+		return nil, fmt.Errorf("read networks: %w", err)
+	}
+	endpoints, err := c.Endpoints.All()
+	if err != nil {
+		return nil, fmt.Errorf("read endpoints: %w", err)
+	}
+	d := &Driver{
+		log: c.Log, config: c, closing: make(chan struct{}),
+		networks: networks, endpoints: endpoints,
+		holders: make(map[netip.Addr]string),
+	}
+	for id, e := range endpoints {
+		for _, a := range e.Addrs {
+			d.holders[a] = id
+		}
+	}
+	d.loop = reconcile.New(c.Host, d, c.Log)
+	return d, nil
+}
+
+// Restore makes the kernel match the records. Call it before answering calls.
+// An object that cannot be restored is logged, and retried by Run.
+func (d *Driver) Restore(ctx context.Context) error {
+	if err := d.config.Host.Refresh(); err != nil {
+		return err
+	}
+	if err := d.loop.SyncHost(ctx, ""); err != nil {
+		d.log.Warn("host not restored", "err", err)
+		d.loop.Kick()
+	}
+	return nil
+}
+
+// Run keeps the kernel matching until ctx ends, and returns nil then.
+func (d *Driver) Run(ctx context.Context) error {
+	err := d.loop.Run(ctx)
+	close(d.closing)
+	d.probes.Wait()
+	return err
+}
+
+// Plan implements reconcile.Planner.
+func (d *Driver) Plan() plan.Host {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.uplinks = d.config.Host.Uplinks(d.uplinkSpecs())
+	return plan.Build(d.sortedNetworks(), slices.Collect(maps.Values(d.endpoints)), d.uplinks)
+}
+
+// PlanOf implements reconcile.Planner.
+func (d *Driver) PlanOf(endpoint string) plan.Host {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.planOf(d.endpoints[endpoint])
+}
+
+// planOf is PlanOf of a record; the zero Endpoint has an empty plan.
+func (d *Driver) planOf(e plan.Endpoint) plan.Host {
+	n, ok := d.networks[e.Network]
+	if !ok {
+		return plan.NewHost()
+	}
+	return plan.ForEndpoint(n, e, d.uplinks)
+}
+
+// sortedNetworks returns the networks in a fixed order, so that what they share
+// is planned the same way each time.
+func (d *Driver) sortedNetworks() []plan.Network {
+	var ns []plan.Network
+	for _, id := range slices.Sorted(maps.Keys(d.networks)) {
+		ns = append(ns, d.networks[id])
+	}
+	return ns
+}
+
+func (d *Driver) uplinkSpecs() []string {
+	specs := make(map[string]bool)
+	for _, n := range d.networks {
+		if !n.Internal {
+			specs[n.Uplink] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(specs))
+}
+
+// GetCapabilities answers local scope: each host makes its own networks.
+func (d *Driver) GetCapabilities(context.Context) (*network.CapabilitiesResponse, error) {
+	return &network.CapabilitiesResponse{Scope: network.LocalScope, ConnectivityScope: network.LocalScope}, nil
+}
+
+// GwAllocCheck tells Docker 28 and newer that an IPv6 gateway need not be
+// allocated: the bridge answers at its link-local address.
+func (d *Driver) GwAllocCheck(context.Context, map[string]any) (skipIPv4, skipIPv6 bool, err error) {
+	return false, true, nil
+}
+
+// AllocateNetwork echoes the options: Docker merges what it returns into those
+// of CreateNetwork.
+func (d *Driver) AllocateNetwork(_ context.Context, r *network.AllocateNetworkRequest) (*network.AllocateNetworkResponse, error) {
+	return &network.AllocateNetworkResponse{Options: r.Options}, nil
+}
+
+// FreeNetwork has nothing to free: AllocateNetwork holds nothing.
+func (d *Driver) FreeNetwork(context.Context, *network.FreeNetworkRequest) error { return nil }
+
+// DiscoverNew ignores other nodes: Docker sends them to local drivers as well.
+func (d *Driver) DiscoverNew(context.Context, *network.DiscoveryNotification) error { return nil }
+
+// DiscoverDelete ignores other nodes.
+func (d *Driver) DiscoverDelete(context.Context, *network.DiscoveryNotification) error { return nil }

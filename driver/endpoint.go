@@ -1,0 +1,193 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/docker/go-plugins-helpers/network"
+
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+// keyMAC is in CreateEndpoint's options where the user chose the MAC.
+const keyMAC = "com.docker.network.endpoint.macaddress"
+
+// CreateEndpoint records the endpoint with the addresses that IPAM gave it. It
+// answers a MAC where the request has none (an IPAM driver that asks for none),
+// and nothing else: Docker refuses an answer that repeats what it sent.
+func (d *Driver) CreateEndpoint(_ context.Context, r *network.CreateEndpointRequest) (*network.CreateEndpointResponse, error) {
+	if r.EndpointID == "" {
+		return nil, errors.New("create endpoint: EndpointID is empty")
+	}
+	if err := checkEndpointOptions(r.Options); err != nil {
+		return nil, err
+	}
+	n, err := d.network(r.NetworkID)
+	if err != nil {
+		return nil, err
+	}
+	e, given, err := newEndpoint(n, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.hold(e); err != nil {
+		return nil, err
+	}
+	if err := d.config.Endpoints.Put(e.ID, e); err != nil {
+		d.release(e.ID)
+		return nil, fmt.Errorf("record endpoint %s: %w", short(e.ID), err)
+	}
+	var resp network.CreateEndpointResponse
+	if !given {
+		resp.Interface = &network.EndpointInterface{MacAddress: e.MAC.String()}
+	}
+	return &resp, nil
+}
+
+// network returns the record of a network, or an error that says that it is lost.
+func (d *Driver) network(id string) (plan.Network, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n, ok := d.networks[id]
+	if !ok {
+		return plan.Network{}, fmt.Errorf("network %q is not known to ndp6: remove it with docker network rm and create it again", short(id))
+	}
+	return n, nil
+}
+
+// newEndpoint checks a request and returns its record, and whether it has a MAC.
+func newEndpoint(n plan.Network, r *network.CreateEndpointRequest) (e plan.Endpoint, given bool, err error) {
+	e = plan.Endpoint{ID: r.EndpointID, Network: n.ID}
+	var iface network.EndpointInterface
+	if r.Interface != nil {
+		iface = *r.Interface
+	}
+	if given = iface.MacAddress != ""; given {
+		if e.MAC, err = inet.ParseMAC(iface.MacAddress); err != nil {
+			return e, given, err
+		}
+		if err := e.MAC.CheckHost(); err != nil {
+			return e, given, err
+		}
+	} else {
+		e.MAC = inet.RandomMAC()
+	}
+	_, e.Chosen = r.Options[keyMAC]
+	// An endpoint may have no IPv6 address where its sysctls disable IPv6 (Docker 28 and newer).
+	for _, s := range []string{iface.AddressIPv6, iface.Address} {
+		if s == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return e, given, fmt.Errorf("address %q is not an address with a prefix length", s)
+		}
+		if p.Bits() == 0 {
+			continue // 0.0.0.0/0 stands for no IPv4
+		}
+		i := slices.IndexFunc(n.Pools, func(pool plan.Pool) bool { return pool.Prefix.Contains(p.Addr()) })
+		if i < 0 {
+			return e, given, fmt.Errorf("address %s is outside the network's pools %s: use an address inside one", p.Addr(), prefixes(n))
+		}
+		e.Addrs = append(e.Addrs, p.Addr())
+		if p.Addr().Is6() && !derived(n.Pools[i].Prefix, e.MAC, p.Addr()) {
+			e.Chosen = true
+		}
+	}
+	return e, given, nil
+}
+
+// derived reports whether addr is the address that mac gives in pool.
+func derived(pool netip.Prefix, mac inet.MAC, addr netip.Addr) bool {
+	a, err := inet.EmbedMAC(pool, mac)
+	return err == nil && a == addr
+}
+
+func prefixes(n plan.Network) []netip.Prefix {
+	var ps []netip.Prefix
+	for _, p := range n.Pools {
+		ps = append(ps, p.Prefix)
+	}
+	return ps
+}
+
+// hold takes e among the endpoints unless another endpoint or a gateway has
+// one of its addresses.
+func (d *Driver) hold(e plan.Endpoint) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n, ok := d.networks[e.Network]
+	if !ok {
+		return fmt.Errorf("network %q was removed meanwhile", short(e.Network))
+	}
+	if _, ok := d.endpoints[e.ID]; ok {
+		return fmt.Errorf("endpoint %s exists: delete it first", short(e.ID))
+	}
+	for _, a := range e.Addrs {
+		if id, ok := d.holders[a]; ok {
+			return fmt.Errorf("address %s belongs to endpoint %s: use another address", a, short(id))
+		}
+		if slices.ContainsFunc(n.Pools, func(p plan.Pool) bool { return p.Gateway == a }) {
+			return fmt.Errorf("address %s is the network's gateway: use another address", a)
+		}
+	}
+	for _, a := range e.Addrs {
+		d.holders[a] = e.ID
+	}
+	d.endpoints[e.ID] = e
+	return nil
+}
+
+// release takes an endpoint from the endpoints.
+func (d *Driver) release(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, a := range d.endpoints[id].Addrs {
+		if d.holders[a] == id {
+			delete(d.holders, a)
+		}
+	}
+	delete(d.endpoints, id)
+}
+
+// DeleteEndpoint forgets the endpoint, and undoes what Leave should have
+// undone: after some errors Docker sends no Leave. One that is not known is
+// deleted already.
+func (d *Driver) DeleteEndpoint(ctx context.Context, r *network.DeleteEndpointRequest) error {
+	return d.forget(ctx, r.EndpointID)
+}
+
+func (d *Driver) forget(ctx context.Context, id string) error {
+	d.mu.Lock()
+	_, ok := d.endpoints[id]
+	d.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	if err := d.config.Endpoints.Delete(id); err != nil {
+		return fmt.Errorf("forget endpoint %s: %w", short(id), err)
+	}
+	d.release(id)
+	return d.loop.Sync(ctx, id)
+}
+
+// EndpointInfo answers an empty map: Docker up to 26 fails the start of a
+// container without an answer, and shows none of it.
+func (d *Driver) EndpointInfo(context.Context, *network.InfoRequest) (*network.InfoResponse, error) {
+	return &network.InfoResponse{Value: map[string]string{}}, nil
+}
+
+// ProgramExternalConnectivity has nothing to do: every port of a container is
+// open at its own address.
+func (d *Driver) ProgramExternalConnectivity(context.Context, *network.ProgramExternalConnectivityRequest) error {
+	return nil
+}
+
+// RevokeExternalConnectivity has nothing to undo.
+func (d *Driver) RevokeExternalConnectivity(context.Context, *network.RevokeExternalConnectivityRequest) error {
+	return nil
+}

@@ -1,0 +1,258 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/docker/go-plugins-helpers/network"
+
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/ndp"
+)
+
+const (
+	// dadWaitTime is how long Join waits for the owner of an address. On a
+	// link an owner answers within milliseconds; RFC 4862 5.1 waits a second.
+	dadWaitTime  = 200 * time.Millisecond
+	dadAsyncTime = time.Second
+)
+
+// Kinds of static routes in Docker's answer to Join.
+const (
+	routeVia       = 0
+	routeConnected = 1
+)
+
+// Join makes the endpoint's veth pair and returns when its addresses can be
+// reached. Docker moves the container side into the sandbox.
+func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.JoinResponse, error) {
+	n, err := d.network(r.NetworkID)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	e, ok := d.endpoints[r.EndpointID]
+	first := !d.anotherIn(r.SandboxKey, r.EndpointID)
+	d.mu.Unlock()
+	if !ok || e.Network != n.ID {
+		return nil, fmt.Errorf("endpoint %q is not known to ndp6: start the container again", short(r.EndpointID))
+	}
+	e.Joined = true
+	proxies := d.proxies(e)
+	wait, async := dadMode(n, e)
+	if wait {
+		if err := d.probe(ctx, proxies); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.join(ctx, e.ID, r.SandboxKey); err != nil {
+		return nil, errors.Join(err, d.leave(ctx, e.ID))
+	}
+	if async {
+		d.probeBeside(e.ID, proxies)
+	}
+	return answer(n, e, first), nil
+}
+
+// join records the endpoint as joined and makes the kernel follow.
+func (d *Driver) join(ctx context.Context, id, sandbox string) error {
+	if err := d.modify(id, func(e *plan.Endpoint) {
+		e.Joined, e.Joining, e.Sandbox = true, true, sandbox
+	}); err != nil {
+		return err
+	}
+	err := d.loop.Sync(ctx, id)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e, ok := d.endpoints[id]; ok {
+		e.Joining = false // not in the record: a later process must not make the pair again
+		d.endpoints[id] = e
+	}
+	return err
+}
+
+// modify changes the record of an endpoint, if it still exists.
+func (d *Driver) modify(id string, change func(*plan.Endpoint)) error {
+	// The store writes one record at a time anyway; this keeps its order that of the changes.
+	d.recording.Lock()
+	defer d.recording.Unlock()
+	d.mu.Lock()
+	e, ok := d.endpoints[id]
+	if ok {
+		change(&e)
+		d.endpoints[id] = e
+	}
+	d.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	if err := d.config.Endpoints.Put(id, e); err != nil {
+		return fmt.Errorf("record endpoint %s: %w", short(id), err)
+	}
+	return nil
+}
+
+// anotherIn reports whether another of our endpoints is in the sandbox.
+func (d *Driver) anotherIn(sandbox, id string) bool {
+	for _, e := range d.endpoints {
+		if e.Joined && e.Sandbox == sandbox && e.ID != id {
+			return true
+		}
+	}
+	return false
+}
+
+// Leave undoes Join: the proxy entries first, so that nobody sends any more.
+// An endpoint that is not known has left already.
+func (d *Driver) Leave(ctx context.Context, r *network.LeaveRequest) error {
+	return d.leave(ctx, r.EndpointID)
+}
+
+func (d *Driver) leave(ctx context.Context, id string) error {
+	err := d.modify(id, func(e *plan.Endpoint) {
+		e.Joined, e.Joining, e.Sandbox, e.Withdrawn = false, false, "", nil
+	})
+	return errors.Join(err, d.loop.Sync(ctx, id))
+}
+
+// answer is the recipe that works on every Docker version. It never has a
+// route to ::/0, which breaks the start of a container on Docker 28 and newer.
+// first says that the sandbox has no other endpoint of ours: two would
+// collide in their routes.
+func answer(n plan.Network, e plan.Endpoint, first bool) *network.JoinResponse {
+	resp := &network.JoinResponse{
+		InterfaceName: network.InterfaceName{SrcName: e.ContainerSide(), DstPrefix: "eth"},
+		// Else Docker adds an interface on docker_gwbridge where it sees no IPv4 gateway.
+		DisableGatewayService: true,
+	}
+	if n.Internal {
+		return resp
+	}
+	var gateway6 netip.Addr
+	for _, addr := range e.Addrs {
+		gateway := gatewayOf(n, addr)
+		switch {
+		case !gateway.IsValid():
+		case addr.Is4():
+			resp.Gateway = gateway.String()
+		default:
+			gateway6 = gateway
+			resp.GatewayIPv6 = gateway.String()
+		}
+	}
+	if !gateway6.IsValid() || !n.SplitDefault || !first {
+		return resp
+	}
+	if gateway6.IsLinkLocalUnicast() {
+		// Docker 26 looks the gateway up before the link's own route is there.
+		resp.StaticRoutes = append(resp.StaticRoutes, &network.StaticRoute{
+			Destination: netip.PrefixFrom(gateway6, gateway6.BitLen()).String(), RouteType: routeConnected,
+		})
+	}
+	if resp.Gateway == "" {
+		for _, half := range []string{"::/1", "8000::/1"} {
+			resp.StaticRoutes = append(resp.StaticRoutes, &network.StaticRoute{
+				Destination: half, RouteType: routeVia, NextHop: gateway6.String(),
+			})
+		}
+	}
+	return resp
+}
+
+// gatewayOf returns the gateway of the pool that addr is from. An IPv6 pool
+// without one has the bridge's link-local address.
+func gatewayOf(n plan.Network, addr netip.Addr) netip.Addr {
+	for _, p := range n.Pools {
+		if !p.Prefix.Contains(addr) {
+			continue
+		}
+		if !p.Gateway.IsValid() && addr.Is6() {
+			return plan.LinkLocalGateway
+		}
+		return p.Gateway
+	}
+	return netip.Addr{}
+}
+
+// proxies returns the entries that e will have on the uplink.
+func (d *Driver) proxies(e plan.Endpoint) []plan.Proxy {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var ps []plan.Proxy
+	for _, o := range d.planOf(e).Objects {
+		if p, ok := o.Object.(plan.Proxy); ok {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// dadMode says whether the addresses of e are probed before Join answers, or
+// beside it. A random MAC cannot collide in practice (RFC 4429 2.1).
+func dadMode(n plan.Network, e plan.Endpoint) (wait, async bool) {
+	switch n.DAD {
+	case dadOff:
+		return false, false
+	case dadWait:
+		return true, false
+	case dadAsync:
+		return false, true
+	}
+	return e.Chosen, !e.Chosen
+}
+
+// probe refuses addresses that another host on the uplink holds. A probe that
+// could not be sent is not a duplicate.
+func (d *Driver) probe(ctx context.Context, proxies []plan.Proxy) error {
+	for _, p := range proxies {
+		err := d.config.Prober.Probe(ctx, p.Link, p.Addr, dadWaitTime)
+		var dup *ndp.DuplicateError
+		if errors.As(err, &dup) {
+			return fmt.Errorf("address %s is in use on uplink %s by %s: use another --ip6 or --mac-address, or remove it there", p.Addr, p.Link, dup.Owner)
+		}
+		if err != nil {
+			d.log.Warn("address not probed", "addr", p.Addr, "uplink", p.Link, "err", err)
+		}
+	}
+	return nil
+}
+
+// probeBeside probes while the container starts, and withdraws an address that
+// another host turns out to hold.
+func (d *Driver) probeBeside(id string, proxies []plan.Proxy) {
+	for _, p := range proxies {
+		d.probes.Go(func() {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			go func() {
+				select {
+				case <-d.closing:
+					cancel()
+				case <-ctx.Done():
+				}
+			}()
+			err := d.config.Prober.Probe(ctx, p.Link, p.Addr, dadAsyncTime)
+			var dup *ndp.DuplicateError
+			if errors.As(err, &dup) {
+				d.withdraw(ctx, id, p, dup)
+			}
+		})
+	}
+}
+
+// withdraw ends answering for an address that another host holds. The
+// container keeps it, unreachable from outside, until it is started again.
+func (d *Driver) withdraw(ctx context.Context, id string, p plan.Proxy, dup *ndp.DuplicateError) {
+	err := d.modify(id, func(e *plan.Endpoint) {
+		if e.Joined {
+			e.Withdrawn = append(slices.Clone(e.Withdrawn), p.Addr)
+		}
+	})
+	err = errors.Join(err, d.loop.Sync(ctx, id))
+	d.log.Warn("address withdrawn: another host on the uplink holds it; start the container again for another one",
+		"addr", p.Addr, "uplink", p.Link, "owner", dup.Owner, "endpoint", short(id), "err", err)
+}

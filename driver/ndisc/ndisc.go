@@ -1,0 +1,178 @@
+// Package ndisc speaks neighbor discovery on uplinks: it probes for duplicates
+// before an address is used there, and announces it afterwards.
+package ndisc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/ndp6/ndp6/driver/uplink"
+	"github.com/ndp6/ndp6/netutil/ndp"
+)
+
+// RFC 4861 7.2.6: a node may send up to MAX_NEIGHBOR_ADVERTISEMENT (3)
+// unsolicited advertisements, RETRANS_TIMER (1 s) apart.
+const (
+	announcements = 3
+	retransTimer  = time.Second
+)
+
+// A Speaker holds a socket on each uplink that it spoke on. Close it to end
+// what it still has to say.
+type Speaker struct {
+	log    *slog.Logger
+	ctx    context.Context //nolint:containedctx // announcements outlive the call that asked for them.
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	uplinks map[string]uplink.Uplink
+	conns   map[string]conn
+	// pending holds the announcements under way, so that an address that
+	// left is not announced again.
+	pending map[netip.Addr]context.CancelFunc
+}
+
+type conn struct {
+	*ndp.Conn
+	link ndp.Link
+}
+
+// New returns a Speaker that knows no uplink yet. It works in the network
+// namespace of the goroutines that call it.
+func New(log *slog.Logger) *Speaker {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Speaker{
+		log: log, ctx: ctx, cancel: cancel,
+		uplinks: make(map[string]uplink.Uplink),
+		conns:   make(map[string]conn),
+		pending: make(map[netip.Addr]context.CancelFunc),
+	}
+}
+
+// Close ends all announcements, waits for them and closes the sockets.
+func (s *Speaker) Close() error {
+	s.cancel()
+	s.wg.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, c := range s.conns {
+		c.Close()
+		delete(s.conns, name)
+	}
+	return nil
+}
+
+// SetUplinks tells the Speaker what the uplinks are now. Sockets of links that
+// are gone or changed are closed, and opened again when next needed.
+func (s *Speaker) SetUplinks(uplinks []uplink.Uplink) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.uplinks)
+	for _, u := range uplinks {
+		s.uplinks[u.Name] = u
+	}
+	for name, c := range s.conns {
+		if link(s.uplinks[name]) != c.link {
+			c.Close()
+			delete(s.conns, name)
+		}
+	}
+}
+
+// Announce sends the first unsolicited advertisement for addr on the uplink at
+// once and the others in the background. A neighbor that still knows the
+// address elsewhere learns its new place.
+func (s *Speaker) Announce(name string, addr netip.Addr) error {
+	c, err := s.open(name)
+	if err != nil {
+		return fmt.Errorf("announce %s: %w", addr, err)
+	}
+	if err := c.Announce(addr); err != nil {
+		return fmt.Errorf("announce %s: %w", addr, err)
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.mu.Lock()
+	if end, ok := s.pending[addr]; ok {
+		end()
+	}
+	s.pending[addr] = cancel
+	s.mu.Unlock()
+	s.wg.Go(func() {
+		defer cancel()
+		s.repeat(ctx, name, addr)
+	})
+	return nil
+}
+
+// Silence ends the announcements of addr.
+func (s *Speaker) Silence(addr netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if end, ok := s.pending[addr]; ok {
+		end()
+		delete(s.pending, addr)
+	}
+}
+
+func (s *Speaker) repeat(ctx context.Context, name string, addr netip.Addr) {
+	for range announcements - 1 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retransTimer):
+		}
+		c, err := s.open(name)
+		if err == nil {
+			err = c.Announce(addr)
+		}
+		if err != nil {
+			s.log.Warn("address not announced again", "addr", addr, "uplink", name, "err", err)
+			return
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A later Announce may have replaced this one, and ended ctx with it.
+	if ctx.Err() == nil {
+		delete(s.pending, addr)
+	}
+}
+
+// Probe asks for addr on the uplink and waits that long for its owner. It
+// returns nil when nobody answered and a *ndp.DuplicateError when one did.
+func (s *Speaker) Probe(ctx context.Context, name string, addr netip.Addr, wait time.Duration) error {
+	c, err := s.open(name)
+	if err != nil {
+		return fmt.Errorf("probe for %s: %w", addr, err)
+	}
+	return c.Probe(ctx, addr, wait)
+}
+
+func (s *Speaker) open(name string) (conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.conns[name]; ok {
+		return c, nil
+	}
+	u, ok := s.uplinks[name]
+	if !ok {
+		return conn{}, fmt.Errorf("uplink %q: %w", name, uplink.ErrNotFound)
+	}
+	l := link(u)
+	opened, err := ndp.Open(l)
+	if err != nil {
+		return conn{}, err
+	}
+	c := conn{opened, l}
+	s.conns[name] = c
+	return c, nil
+}
+
+func link(u uplink.Uplink) ndp.Link {
+	return ndp.Link{Index: u.Index, Name: u.Name, MAC: u.MAC, Source: u.Source}
+}

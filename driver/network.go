@@ -1,0 +1,236 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+
+	"github.com/docker/go-plugins-helpers/network"
+
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/uplink"
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+// Keys of CreateNetwork's options.
+const (
+	keyGeneric    = "com.docker.network.generic"
+	keyInternal   = "com.docker.network.internal"
+	keyEnableIPv4 = "com.docker.network.enable_ipv4"
+)
+
+// maxBits are the longest prefixes with room for a gateway and a container.
+const (
+	maxBits6 = 126
+	maxBits4 = 30
+)
+
+// CreateNetwork records the network and makes its bridge. What is wrong with
+// the request is refused before anything is changed. Docker sends a request
+// again when the connection broke: the same network is made once.
+func (d *Driver) CreateNetwork(ctx context.Context, r *network.CreateNetworkRequest) error {
+	n, err := d.newNetwork(r)
+	if err != nil {
+		return err
+	}
+	if same, err := d.known(n); same || err != nil {
+		return err
+	}
+	if err := d.checkHost(n); err != nil {
+		return err
+	}
+	if err := d.admit(n); err != nil {
+		return err
+	}
+	if err := d.config.Networks.Put(n.ID, n); err != nil {
+		d.mu.Lock()
+		delete(d.networks, n.ID)
+		d.mu.Unlock()
+		return fmt.Errorf("record network %s: %w", short(n.ID), err)
+	}
+	if err := d.loop.SyncHost(ctx, n.ID); err != nil {
+		return errors.Join(err, d.DeleteNetwork(ctx, &network.DeleteNetworkRequest{NetworkID: n.ID}))
+	}
+	return nil
+}
+
+// newNetwork checks a request by itself and returns its record.
+func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, error) {
+	if r.NetworkID == "" {
+		return plan.Network{}, errors.New("create network: NetworkID is empty")
+	}
+	generic, _ := r.Options[keyGeneric].(map[string]any)
+	o, err := parseOptions(generic, d.config.Uplink, d.log)
+	if err != nil {
+		return plan.Network{}, err
+	}
+	internal, _ := r.Options[keyInternal].(bool)
+	// Docker 28 and newer send this key, and install an IPv6 default route
+	// whether or not there is an IPv4 one.
+	_, modern := r.Options[keyEnableIPv4]
+	n := plan.Network{
+		ID: r.NetworkID, Bridge: o.bridge, Uplink: o.uplink, MTU: o.mtu, DAD: o.dad,
+		Internal: internal, NoMasquerade: o.noMasquerade, SplitDefault: !modern,
+	}
+	if n.Bridge == "" {
+		n.Bridge = plan.BridgeName(n.ID)
+	}
+	if len(r.IPv6Data) == 0 {
+		return plan.Network{}, errors.New("network has no IPv6 pool: add --ipv6 to docker network create, or enable_ipv6: true to the compose file")
+	}
+	for _, data := range append(r.IPv6Data, r.IPv4Data...) {
+		p, err := newPool(data)
+		if err != nil {
+			return plan.Network{}, err
+		}
+		if p.Prefix.Bits() > 0 { // 0.0.0.0/0 stands for no IPv4
+			n.Pools = append(n.Pools, p)
+		}
+	}
+	return n, nil
+}
+
+func newPool(data *network.IPAMData) (plan.Pool, error) {
+	if data == nil {
+		return plan.Pool{}, errors.New("create network: a pool is null")
+	}
+	prefix, err := netip.ParsePrefix(data.Pool)
+	if err != nil {
+		return plan.Pool{}, fmt.Errorf("pool %q is not a prefix: use a --subnet such as 2001:db8:1::/80", data.Pool)
+	}
+	p := plan.Pool{Prefix: prefix.Masked()}
+	limit := maxBits4
+	if prefix.Addr().Is6() {
+		limit = maxBits6
+	}
+	if prefix.Bits() > limit {
+		return plan.Pool{}, fmt.Errorf("pool %s has no room for containers: use a --subnet of /%d or shorter", prefix, limit)
+	}
+	if data.Gateway == "" || prefix.Bits() == 0 {
+		return p, nil
+	}
+	gateway, err := netip.ParsePrefix(data.Gateway)
+	if err != nil {
+		return plan.Pool{}, fmt.Errorf("gateway %q is not an address with a prefix length", data.Gateway)
+	}
+	p.Gateway = gateway.Addr()
+	if !p.Gateway.IsLinkLocalUnicast() && !p.Prefix.Contains(p.Gateway) {
+		return plan.Pool{}, fmt.Errorf("gateway %s is outside the pool %s: use a --gateway inside it, or none for fe80::1", p.Gateway, p.Prefix)
+	}
+	return p, nil
+}
+
+// known reports whether n is recorded already. Another network with its id is an error.
+func (d *Driver) known(n plan.Network) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	have, ok := d.networks[n.ID]
+	if ok && !reflect.DeepEqual(have, n) {
+		return false, fmt.Errorf("network %s exists with other settings: remove it first", short(n.ID))
+	}
+	return ok, nil
+}
+
+// checkHost refuses what the host as it is cannot carry.
+func (d *Driver) checkHost(n plan.Network) error {
+	host := d.config.Host
+	if err := host.Refresh(); err != nil {
+		return err
+	}
+	if host.HasLink(n.Bridge) {
+		return fmt.Errorf("link %s exists on the host: use another name with -o com.docker.network.bridge.name", n.Bridge)
+	}
+	foreign := host.Foreign()
+	for _, p := range n.Pools {
+		if err := foreign.CheckPool(p.Prefix); err != nil {
+			return err
+		}
+	}
+	if n.Internal {
+		return nil
+	}
+	if _, err := host.Choose(n.Uplink); err != nil {
+		if n.Uplink != uplink.Auto {
+			return fmt.Errorf("option ndp6.uplink: %w", err)
+		}
+		// A host without IPv6 may get it later; its containers reach each other.
+		d.log.Warn("network has no uplink yet", "network", short(n.ID), "err", err)
+	}
+	if !d.config.CheckSysctls {
+		return nil
+	}
+	missing, err := host.Missing(plan.Shared([]plan.Network{n}, host.Uplinks(d.specsWith(n))))
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("the host's sysctls are not what the network needs and --sysctls check writes none: run %s", strings.Join(missing, "; "))
+	}
+	return nil
+}
+
+// specsWith returns the uplinks of all networks and of one that is not recorded yet.
+func (d *Driver) specsWith(n plan.Network) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append(d.uplinkSpecs(), n.Uplink)
+}
+
+// admit takes n among the networks unless it collides with one of them. Check
+// and change are one step, so that two networks made at once cannot both pass.
+func (d *Driver) admit(n plan.Network) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, other := range d.networks {
+		var used []netip.Prefix
+		for _, p := range other.Pools {
+			used = append(used, p.Prefix)
+		}
+		for _, p := range n.Pools {
+			if err := inet.CheckOverlap(p.Prefix, used); err != nil {
+				return err
+			}
+		}
+		if other.Bridge == n.Bridge {
+			return fmt.Errorf("bridge %s belongs to network %s: use another -o com.docker.network.bridge.name", n.Bridge, short(other.ID))
+		}
+	}
+	d.networks[n.ID] = n
+	return nil
+}
+
+// DeleteNetwork forgets the network with what is left of its endpoints. A
+// network that is not known is deleted already.
+func (d *Driver) DeleteNetwork(ctx context.Context, r *network.DeleteNetworkRequest) error {
+	d.mu.Lock()
+	_, ok := d.networks[r.NetworkID]
+	var left []string
+	for id, e := range d.endpoints {
+		if e.Network == r.NetworkID {
+			left = append(left, id)
+		}
+	}
+	d.mu.Unlock()
+
+	var errs []error
+	for _, id := range left {
+		// Docker forgot them while the plugin was away.
+		errs = append(errs, d.forget(ctx, id))
+	}
+	if !ok {
+		return errors.Join(errs...)
+	}
+	if err := d.config.Networks.Delete(r.NetworkID); err != nil {
+		return errors.Join(append(errs, fmt.Errorf("forget network %s: %w", short(r.NetworkID), err))...)
+	}
+	d.mu.Lock()
+	delete(d.networks, r.NetworkID)
+	d.mu.Unlock()
+	return errors.Join(append(errs, d.loop.SyncHost(ctx, r.NetworkID))...)
+}
+
+// short is the form of an id that Docker's own commands show.
+func short(id string) string { return id[:min(len(id), 12)] }

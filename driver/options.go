@@ -1,0 +1,160 @@
+package driver
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ndp6/ndp6/driver/uplink"
+)
+
+// How the addresses of a network are probed on the uplink before use.
+const (
+	dadAuto  = "auto"  // wait where the user chose the address or the MAC, else async
+	dadWait  = "wait"  // Join waits for the probe and refuses a duplicate
+	dadAsync = "async" // the probe runs beside; a duplicate is withdrawn
+	dadOff   = "off"
+)
+
+// RFC 8200 5: a link that carries IPv6 carries packets of 1280 octets.
+const (
+	minMTU = 1280
+	maxMTU = 65535
+)
+
+// options are a network's driver options, checked.
+type options struct {
+	uplink       string
+	mtu          int
+	dad          string
+	bridge       string
+	noMasquerade bool
+}
+
+// An option is one -o key: how its value is checked and kept.
+type option struct {
+	set func(o *options, value string) error
+	// use says what a right value looks like.
+	use string
+}
+
+// ownPrefix starts the keys that are ours: one that is unknown is a mistake.
+const ownPrefix = "ndp6."
+
+// known holds the options by key. Those of Docker's own bridge driver have the
+// meaning that they have there.
+func known() map[string]option {
+	mtu := option{setMTU, fmt.Sprintf("a number of bytes from %d to %d", minMTU, maxMTU)}
+	return map[string]option{
+		"ndp6.uplink":                                 {setUplink, "auto, or the name of a link of the host"},
+		"ndp6.mtu":                                    mtu,
+		"ndp6.dad":                                    {setDAD, "auto, wait, async or off"},
+		"com.docker.network.driver.mtu":               mtu,
+		"com.docker.network.bridge.name":              {setBridge, "a link name of 1 to 15 characters without spaces or slashes"},
+		"com.docker.network.bridge.enable_icc":        {onlyTrue, "true: isolation within a network is not supported yet"},
+		"com.docker.network.bridge.gateway_mode_ipv6": {onlyRouted, "routed: other modes are not supported yet"},
+		"com.docker.network.bridge.enable_ip_masquerade": {
+			func(o *options, value string) error {
+				on, err := strconv.ParseBool(value)
+				o.noMasquerade = !on
+				return err
+			}, "true or false",
+		},
+	}
+}
+
+// parseOptions checks the options of a CreateNetwork request. Values that are
+// not given get their defaults.
+func parseOptions(generic map[string]any, defaultUplink string, log *slog.Logger) (options, error) {
+	o := options{uplink: defaultUplink, dad: dadAuto}
+	all := known()
+	// Sorted, so that two mistakes are always reported in the same order.
+	for _, key := range slices.Sorted(maps.Keys(generic)) {
+		opt, ok := all[key]
+		if !ok {
+			if strings.HasPrefix(key, ownPrefix) {
+				return options{}, fmt.Errorf("option %q is unknown: use one of %s", key, strings.Join(ownKeys(all), ", "))
+			}
+			log.Warn("option ignored", "key", key)
+			continue
+		}
+		value := fmt.Sprint(generic[key])
+		if err := opt.set(&o, value); err != nil {
+			return options{}, fmt.Errorf("option %s=%q is not right: use %s", key, value, opt.use)
+		}
+	}
+	return o, nil
+}
+
+func ownKeys(all map[string]option) []string {
+	keys := slices.Sorted(maps.Keys(all))
+	return slices.DeleteFunc(keys, func(k string) bool { return !strings.HasPrefix(k, ownPrefix) })
+}
+
+// checkEndpointOptions refuses keys of ours in an endpoint's options: there
+// are none yet, and a mistake should not pass as done.
+func checkEndpointOptions(o map[string]any) error {
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		if strings.HasPrefix(key, ownPrefix) {
+			return fmt.Errorf("endpoint option %q is unknown: ndp6 has options of networks only, set it with docker network create -o", key)
+		}
+	}
+	return nil
+}
+
+var errValue = fmt.Errorf("value not allowed")
+
+func setUplink(o *options, value string) error {
+	o.uplink = value
+	if value == uplink.Auto || validLinkName(value) {
+		return nil
+	}
+	return errValue
+}
+
+func setMTU(o *options, value string) (err error) {
+	o.mtu, err = strconv.Atoi(value)
+	if err == nil && (o.mtu < minMTU || o.mtu > maxMTU) {
+		err = errValue
+	}
+	return err
+}
+
+func setDAD(o *options, value string) error {
+	o.dad = value
+	if slices.Contains([]string{dadAuto, dadWait, dadAsync, dadOff}, value) {
+		return nil
+	}
+	return errValue
+}
+
+func setBridge(o *options, value string) error {
+	o.bridge = value
+	if validLinkName(value) {
+		return nil
+	}
+	return errValue
+}
+
+func onlyTrue(_ *options, value string) error {
+	if on, err := strconv.ParseBool(value); err != nil || !on {
+		return errValue
+	}
+	return nil
+}
+
+func onlyRouted(_ *options, value string) error {
+	if value != "routed" {
+		return errValue
+	}
+	return nil
+}
+
+// validLinkName is the kernel's rule for link names (dev_valid_name).
+func validLinkName(name string) bool {
+	return name != "" && name != "." && name != ".." && len(name) <= 15 &&
+		!strings.ContainsAny(name, "/: \t\n\v\f\r")
+}

@@ -1,0 +1,152 @@
+package plan
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/ndp6/ndp6/driver/firewall"
+)
+
+// LinkLocalGateway is the address of every bridge towards its containers. It
+// costs no global address and is the same whatever the prefix becomes.
+var LinkLocalGateway = netip.MustParseAddr("fe80::1")
+
+// linkLocal is the prefix of every link's own addresses (RFC 4291 2.5.6).
+var linkLocal = netip.MustParsePrefix("fe80::/64")
+
+// defaultMTU is that of Ethernet, for networks without an uplink to follow.
+const defaultMTU = 1500
+
+// Alias prefixes tag our links, so that they are found again without records.
+const (
+	AliasNetwork  = "ndp6:network:"
+	AliasEndpoint = "ndp6:endpoint:"
+)
+
+// Build returns what the kernel should hold for these networks and endpoints.
+// An endpoint of a network that is not among them is left out.
+func Build(networks []Network, endpoints []Endpoint, up Uplinks) Host {
+	host := Shared(networks, up)
+	byID := make(map[string]Network, len(networks))
+	for _, n := range networks {
+		byID[n.ID] = n
+		maps.Copy(host.Objects, ForNetwork(n, up).Objects)
+	}
+	for _, e := range endpoints {
+		if n, ok := byID[e.Network]; ok {
+			maps.Copy(host.Objects, ForEndpoint(n, e, up).Objects)
+		}
+	}
+	return host
+}
+
+// Shared returns what the networks have in common: sysctls and the firewall's policy.
+func Shared(networks []Network, up Uplinks) Host {
+	host := NewHost()
+	uplinks := make(map[string]bool)
+	for _, n := range networks {
+		host.Policy.Networks = append(host.Policy.Networks, policy(n))
+		if n.Internal {
+			continue
+		}
+		for _, name := range up.RA {
+			// RFC 4861 6.2.2: a router takes no default route from others. 2 overrules that.
+			host.Add("", Sysctl{Name: conf(name, "accept_ra"), Value: "2", From: "1"})
+		}
+		host.Add("", Sysctl{Name: conf("all", "forwarding"), Value: "1"})
+		if n.DualStack() {
+			host.Add("", Sysctl{Name: "net/ipv4/ip_forward", Value: "1"})
+		}
+		u, ok := up.For[n.Uplink]
+		if !ok {
+			continue
+		}
+		uplinks[u.Name] = true
+		host.Add("", Sysctl{Name: conf(u.Name, "accept_ra"), Value: "2", From: "1"})
+		if !proxied(n, u) {
+			continue
+		}
+		host.Add("",
+			Sysctl{Name: conf(u.Name, "forwarding"), Value: "1"},
+			Sysctl{Name: conf(u.Name, "proxy_ndp"), Value: "1"},
+			// Without it unicast solicitations are forwarded, not answered,
+			// and the router drops its entry every half minute.
+			Sysctl{Name: conf("all", "proxy_ndp"), Value: "1"},
+			// The default of 0.8 s is for several proxies of one address (RFC 4861 7.2.8).
+			Sysctl{Name: "net/ipv6/neigh/" + u.Name + "/proxy_delay", Value: "0"},
+		)
+	}
+	host.Policy.Uplinks = slices.Sorted(maps.Keys(uplinks))
+	return host
+}
+
+func conf(link, key string) string { return "net/ipv6/conf/" + link + "/" + key }
+
+func policy(n Network) firewall.Network {
+	p := firewall.Network{Bridge: n.Bridge, Internal: n.Internal}
+	for _, pool := range n.Pools {
+		if pool.Prefix.Addr().Is4() && !n.Internal && !n.NoMasquerade {
+			p.Masquerade4 = pool.Prefix
+		}
+	}
+	return p
+}
+
+// proxied reports whether neighbors on the uplink may solicit addresses of n.
+func proxied(n Network, u Uplink) bool {
+	return slices.ContainsFunc(n.Pools, func(p Pool) bool {
+		return slices.ContainsFunc(u.OnLink, p.Prefix.Overlaps)
+	})
+}
+
+// ForNetwork returns the objects of one network: its bridge, the bridge's
+// addresses, and the routes to its pools.
+func ForNetwork(n Network, up Uplinks) Host {
+	host := NewHost()
+	host.Add(n.ID,
+		Bridge{Name: n.Bridge, Alias: AliasNetwork + n.ID, MAC: n.MAC(), MTU: mtu(n, up), Up: true},
+		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(LinkLocalGateway, linkLocal.Bits())},
+		Route{Dst: linkLocal, Link: n.Bridge},
+	)
+	for _, p := range n.Pools {
+		host.Add(n.ID, Route{Dst: p.Prefix, Link: n.Bridge})
+		if p.Gateway.IsValid() && !p.Gateway.IsLinkLocalUnicast() {
+			host.Add(n.ID, Address{Link: n.Bridge, Prefix: netip.PrefixFrom(p.Gateway, p.Prefix.Bits())})
+		} else if p.Gateway.IsValid() && p.Gateway != LinkLocalGateway {
+			host.Add(n.ID, Address{Link: n.Bridge, Prefix: netip.PrefixFrom(p.Gateway, linkLocal.Bits())})
+		}
+	}
+	return host
+}
+
+func mtu(n Network, up Uplinks) int {
+	if n.MTU != 0 {
+		return n.MTU
+	}
+	if u, ok := up.For[n.Uplink]; ok && u.MTU != 0 && !n.Internal {
+		return u.MTU
+	}
+	return defaultMTU
+}
+
+// ForEndpoint returns the objects of one endpoint of n: none unless it joined.
+func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
+	host := NewHost()
+	if !e.Joined {
+		return host
+	}
+	veth := Veth{Name: e.HostSide(), Alias: AliasEndpoint + e.ID, Master: n.Bridge, MTU: mtu(n, up), Up: true}
+	if e.Joining {
+		veth.Peer, veth.PeerMAC = e.ContainerSide(), e.MAC
+	}
+	host.Add(e.ID, veth)
+	u := up.For[n.Uplink]
+	for _, addr := range e.Addrs {
+		host.Add(e.ID, Neighbor{Addr: addr, Link: n.Bridge, MAC: e.MAC})
+		if addr.Is6() && !n.Internal && u.covers(addr) && !slices.Contains(e.Withdrawn, addr) {
+			host.Add(e.ID, Proxy{Addr: addr, Link: u.Name})
+		}
+	}
+	return host
+}

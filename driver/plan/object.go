@@ -1,0 +1,162 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+// Protocol marks our routes, neighbors and proxy entries in the kernel, as
+// routing daemons mark theirs (rtnetlink(7), rtm_protocol).
+const Protocol = 166
+
+// A Kind is a kind of kernel object. Kinds are in the order in which a host is
+// built; it is taken down the other way round.
+type Kind int
+
+// The kinds of objects that ndp6 owns.
+const (
+	KindSysctl Kind = iota
+	KindBridge
+	KindAddress
+	KindRoute
+	// A permanent neighbor comes before the port, so that the first packet
+	// from outside finds it (no solicitation on the bridge).
+	KindNeighbor
+	KindVeth
+	// A proxy entry comes last and goes first: the router may send as soon
+	// as it is answered for.
+	KindProxy
+)
+
+// A Key is the identity of an object: two objects with one key cannot both exist.
+type Key struct {
+	Kind Kind
+	Name string
+}
+
+// An Object is one thing of ours in the kernel, a comparable value. Its String
+// reads like the arguments of ip(8).
+type Object interface {
+	Key() Key
+	String() string
+}
+
+// A Sysctl is a setting below /proc/sys. From, when set, is the only value
+// that is replaced: any other is as good as Value.
+type Sysctl struct {
+	Name, Value, From string
+}
+
+// A Bridge is a network's bridge, up, with mcast_snooping off.
+type Bridge struct {
+	Name, Alias string
+	MAC         inet.MAC
+	MTU         int
+	Up          bool
+}
+
+// An Address is an address of a bridge.
+type Address struct {
+	Link   string
+	Prefix netip.Prefix
+}
+
+// A Route is a connected route to a bridge, of our Protocol.
+type Route struct {
+	Dst  netip.Prefix
+	Link string
+}
+
+// A Neighbor is a permanent neighbor entry, of our Protocol.
+type Neighbor struct {
+	Addr netip.Addr
+	Link string
+	MAC  inet.MAC
+}
+
+// A Veth is the host side of an endpoint's pair. Peer and PeerMAC matter only
+// while the pair is made; a pair that exists has neither.
+type Veth struct {
+	Name, Alias, Master string
+	MTU                 int
+	Up                  bool
+	Peer                string
+	PeerMAC             inet.MAC
+}
+
+// A Proxy is an entry that answers solicitations for Addr on Link, of our Protocol.
+type Proxy struct {
+	Addr netip.Addr
+	Link string
+}
+
+// Key is the setting's name.
+func (s Sysctl) Key() Key { return Key{KindSysctl, s.Name} }
+
+// Key is the link's name.
+func (b Bridge) Key() Key { return Key{KindBridge, b.Name} }
+
+// Key is the address and its link.
+func (a Address) Key() Key { return Key{KindAddress, a.Prefix.String() + " " + a.Link} }
+
+// Key is the destination and the link.
+func (r Route) Key() Key { return Key{KindRoute, r.Dst.String() + " " + r.Link} }
+
+// Key is the address and its link.
+func (n Neighbor) Key() Key { return Key{KindNeighbor, n.Addr.String() + " " + n.Link} }
+
+// Key is the link's name.
+func (v Veth) Key() Key { return Key{KindVeth, v.Name} }
+
+// Key is the address and its link.
+func (p Proxy) Key() Key { return Key{KindProxy, p.Addr.String() + " " + p.Link} }
+
+func (s Sysctl) String() string {
+	return "sysctl " + strings.ReplaceAll(s.Name, "/", ".") + "=" + s.Value
+}
+
+func (b Bridge) String() string {
+	return fmt.Sprintf("bridge %s address %s mtu %d%s", b.Name, b.MAC, b.MTU, upDown(b.Up))
+}
+
+func (a Address) String() string { return fmt.Sprintf("addr %s dev %s", a.Prefix, a.Link) }
+
+func (r Route) String() string { return fmt.Sprintf("route %s dev %s", r.Dst, r.Link) }
+
+func (n Neighbor) String() string {
+	return fmt.Sprintf("neigh %s lladdr %s dev %s", n.Addr, n.MAC, n.Link)
+}
+
+func (v Veth) String() string {
+	return fmt.Sprintf("veth %s master %s mtu %d%s", v.Name, v.Master, v.MTU, upDown(v.Up))
+}
+
+func (p Proxy) String() string { return fmt.Sprintf("neigh proxy %s dev %s", p.Addr, p.Link) }
+
+func upDown(up bool) string {
+	if up {
+		return " up"
+	}
+	return " down"
+}
+
+// compare orders keys as a host is built.
+func compare(a, b Key) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(sysctlRank(a), sysctlRank(b)), cmp.Compare(a.Name, b.Name))
+}
+
+// sysctlRank puts accept_ra before forwarding: a host that begins to forward
+// with accept_ra=1 drops the default route that it learned.
+func sysctlRank(k Key) int {
+	switch {
+	case k.Kind != KindSysctl, strings.HasSuffix(k.Name, "/accept_ra"):
+		return 0
+	case strings.HasSuffix(k.Name, "/forwarding"), strings.HasSuffix(k.Name, "/ip_forward"):
+		return 1
+	}
+	return 2
+}

@@ -1,0 +1,120 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"net/netip"
+	"slices"
+
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+// A Network is the record of a Docker network: what its user asked for.
+type Network struct {
+	ID     string `json:"id"`
+	Bridge string `json:"bridge"`
+	// Pools are the network's pools, IPv6 first.
+	Pools []Pool `json:"pools"`
+	// Uplink is a link's name, or "auto" for the link of the IPv6 default route.
+	Uplink string `json:"uplink"`
+	// MTU is that of the bridge and its endpoints; 0 follows the uplink.
+	MTU int `json:"mtu,omitempty"`
+	// Internal networks have no gateway and reach nothing outside their bridge.
+	Internal bool `json:"internal,omitempty"`
+	// NoMasquerade leaves IPv4 packets to the outside with the container's own source address.
+	NoMasquerade bool `json:"no_masquerade,omitempty"`
+	// DAD says how addresses are probed on the uplink: wait, async, off, or auto.
+	DAD string `json:"dad,omitempty"`
+	// SplitDefault is set where Docker (before 28) installs no IPv6 default
+	// route for an endpoint without an IPv4 gateway, and where it needs help
+	// to find a link-local one.
+	SplitDefault bool `json:"split_default,omitempty"`
+}
+
+// A Pool is a prefix lent to a network and the address that its bridge has in it.
+type Pool struct {
+	Prefix netip.Prefix `json:"prefix"`
+	// Gateway is the zero Addr where the network has none in this pool.
+	Gateway netip.Addr `json:"gateway,omitzero"`
+}
+
+// An Endpoint is the record of one container's attachment to a network.
+type Endpoint struct {
+	ID      string   `json:"id"`
+	Network string   `json:"network"`
+	MAC     inet.MAC `json:"mac"`
+	// Addrs are the container's addresses, IPv6 first.
+	Addrs []netip.Addr `json:"addrs"`
+	// Chosen is set where the user chose the address or the MAC, so that a
+	// duplicate on the uplink is possible in practice.
+	Chosen bool `json:"chosen,omitempty"`
+	// Joined is set from Join to Leave.
+	Joined bool `json:"joined,omitempty"`
+	// Sandbox is the key of the sandbox that the endpoint joined.
+	Sandbox string `json:"sandbox,omitempty"`
+	// Withdrawn are addresses that another host on the uplink was found to hold.
+	Withdrawn []netip.Addr `json:"withdrawn,omitempty"`
+
+	// Joining is set while Join runs. Only then may the veth pair be made:
+	// later nobody would move its container side into the sandbox.
+	Joining bool `json:"-"`
+}
+
+// Prefixes of the names of an endpoint's links.
+const (
+	HostSidePrefix      = "ndh-"
+	ContainerSidePrefix = "ndc-"
+)
+
+// HostSide is the name of the host's end of the endpoint's veth pair.
+func (e Endpoint) HostSide() string { return linkName(HostSidePrefix, e.ID) }
+
+// ContainerSide is the name of the container's end until Docker moves it.
+func (e Endpoint) ContainerSide() string { return linkName(ContainerSidePrefix, e.ID) }
+
+// BridgeName is the name of a network's bridge where the user chose none.
+func BridgeName(networkID string) string { return linkName("nd-", networkID) }
+
+// linkName cuts prefix+id to the 15 bytes that the kernel allows.
+func linkName(prefix, id string) string {
+	name := prefix + id
+	return name[:min(len(name), 15)]
+}
+
+// MAC is the address of the network's bridge. It is fixed, because a bridge
+// without one takes that of a port, and changes it when the port goes.
+func (n Network) MAC() inet.MAC {
+	sum := sha256.Sum256([]byte(n.ID))
+	m := inet.MAC(sum[:6])
+	m[0] = m[0]&^0x01 | 0x02
+	return m
+}
+
+// DualStack reports whether n has an IPv4 pool.
+func (n Network) DualStack() bool {
+	return slices.ContainsFunc(n.Pools, func(p Pool) bool { return p.Prefix.Addr().Is4() })
+}
+
+// An Uplink is what the plan needs to know of the link towards the router.
+type Uplink struct {
+	Name string
+	MTU  int
+	// OnLink are the prefixes whose addresses the uplink's neighbors solicit
+	// on the link, so that a proxy entry must answer for them.
+	OnLink []netip.Prefix
+}
+
+// covers reports whether neighbors on the uplink solicit addr.
+func (u Uplink) covers(addr netip.Addr) bool {
+	return slices.ContainsFunc(u.OnLink, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// Uplinks are the links towards routers, as they are now.
+type Uplinks struct {
+	// For holds the uplink that each Network.Uplink stands for now. A name
+	// that stands for none is absent.
+	For map[string]Uplink
+	// RA are the links whose default route came from a router advertisement
+	// that the kernel handled. They lose it when forwarding is switched on,
+	// unless accept_ra is 2.
+	RA []string
+}

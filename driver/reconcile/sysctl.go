@@ -1,0 +1,199 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/inet"
+	"github.com/ndp6/ndp6/netutil/kernel"
+)
+
+// A Change is an entry of the sysctl ledger: what a setting was before us and
+// what we wrote.
+type Change struct {
+	Old   string `json:"old"`
+	Wrote string `json:"wrote"`
+	// Forwarding are the links that forwarded before all.forwarding was
+	// written. Writing that back stops them too.
+	Forwarding []string `json:"forwarding,omitempty"`
+}
+
+// allForwarding is the setting that writes all links' own.
+var allForwarding = linkForwarding("all")
+
+// observeSysctls adds the current value of every wanted setting to have, and
+// for settings that are no longer wanted the value to go back to.
+func (h *Host) observeSysctls(have, want plan.Host) error {
+	for _, o := range want.Objects {
+		s, ok := o.Object.(plan.Sysctl)
+		if !ok {
+			continue
+		}
+		value, err := h.conn.Sysctl(s.Name)
+		if errors.Is(err, kernel.ErrNotFound) {
+			continue // the link is gone, or has no IPv6
+		}
+		if err != nil {
+			return err
+		}
+		have.Add(o.Owner, plan.Sysctl{Name: s.Name, Value: value})
+	}
+	for name, c := range h.changes {
+		have.Add("", plan.Sysctl{Name: name, Value: c.Old})
+	}
+	return nil
+}
+
+// setSysctl writes a setting after noting what it was, so that a killed
+// process still knows what to restore.
+func (h *Host) setSysctl(s plan.Sysctl) error {
+	if h.checkOnly {
+		// Networks are refused while a setting is missing; one that was
+		// undone later is the operator's to mend.
+		return fmt.Errorf("not written because of --sysctls check: run %s", command(s))
+	}
+	old, err := h.conn.Sysctl(s.Name)
+	if err != nil {
+		return err
+	}
+	if old == s.Value {
+		return nil
+	}
+	if err := h.note(s.Name, old, s.Value); err != nil {
+		return err
+	}
+	return h.conn.SetSysctl(s.Name, s.Value)
+}
+
+// note records a change before it is made. The first old value wins: a later
+// one may be our own, or that of somebody who fights us.
+func (h *Host) note(name, old, wrote string) error {
+	if _, ok := h.changes[name]; ok {
+		return nil
+	}
+	c := Change{Old: old, Wrote: wrote}
+	if name == allForwarding {
+		links, err := h.forwardingLinks()
+		if err != nil {
+			return err
+		}
+		c.Forwarding = links
+	}
+	if err := h.ledger.Put(name, c); err != nil {
+		return fmt.Errorf("record sysctl %s: %w", name, err)
+	}
+	h.changes[name] = c
+	return nil
+}
+
+// forwardingLinks returns the links that forward by a setting of their own.
+func (h *Host) forwardingLinks() ([]string, error) {
+	var links []string
+	for _, l := range h.snapshot.Links {
+		value, err := h.conn.Sysctl(linkForwarding(l.Name))
+		if err != nil && !errors.Is(err, kernel.ErrNotFound) {
+			return nil, err
+		}
+		if value == "1" {
+			links = append(links, l.Name)
+		}
+	}
+	return links, nil
+}
+
+func linkForwarding(link string) string { return "net/ipv6/conf/" + link + "/forwarding" }
+
+// restoreSysctl writes a setting back to what it was before us, if it still is
+// what we wrote.
+func (h *Host) restoreSysctl(name string) error {
+	c, ok := h.changes[name]
+	if !ok {
+		return nil
+	}
+	current, err := h.conn.Sysctl(name)
+	switch {
+	case errors.Is(err, kernel.ErrNotFound): // the link is gone, and its settings with it
+	case err != nil:
+		return err
+	case current == c.Wrote:
+		if err := h.restoreValue(name, c); err != nil {
+			return err
+		}
+	}
+	if err := h.ledger.Delete(name); err != nil {
+		return fmt.Errorf("forget sysctl %s: %w", name, err)
+	}
+	delete(h.changes, name)
+	return nil
+}
+
+func (h *Host) restoreValue(name string, c Change) error {
+	if name != allForwarding {
+		return h.conn.SetSysctl(name, c.Old)
+	}
+	if link, ok := h.otherRouter(); ok {
+		h.log.Info("forwarding left on: another bridge routes IPv6", "link", link)
+		return nil
+	}
+	errs := []error{h.conn.SetSysctl(name, c.Old)}
+	for _, link := range c.Forwarding {
+		if err := h.conn.SetSysctl(linkForwarding(link), "1"); !errors.Is(err, kernel.ErrNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// otherRouter returns a bridge of somebody else that has a global or unique
+// local IPv6 address: a network of Docker's own bridge driver, say, which
+// relies on forwarding as well.
+func (h *Host) otherRouter() (string, bool) {
+	for _, a := range h.snapshot.Addresses {
+		if !a.Prefix.Addr().Is6() || a.Prefix.Addr().IsLinkLocalUnicast() {
+			continue
+		}
+		for _, l := range h.snapshot.Links {
+			if l.Name == a.Link && l.Kind == "bridge" && !ours(l.Alias) && !h.isUplink(l.Name) {
+				return l.Name, true
+			}
+		}
+	}
+	return "", false
+}
+
+// Missing returns the commands that would write the settings that want needs
+// and the host does not have, in their order.
+func (h *Host) Missing(want plan.Host) ([]string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	have := plan.NewHost()
+	if err := h.observeSysctls(have, want); err != nil {
+		return nil, err
+	}
+	var commands []string
+	for _, op := range plan.Diff(have, want) {
+		if s, ok := op.Object.(plan.Sysctl); ok && op.Verb != plan.Del {
+			commands = append(commands, command(s))
+		}
+	}
+	return commands, nil
+}
+
+// command is how an operator writes s. sysctl(8) takes slashes, which a link
+// name with a dot needs.
+func command(s plan.Sysctl) string {
+	return "sysctl -w " + s.Name + "=" + s.Value
+}
+
+func ours(alias string) bool {
+	return strings.HasPrefix(alias, plan.AliasNetwork) || strings.HasPrefix(alias, plan.AliasEndpoint)
+}
+
+// Foreign returns what the host uses besides ndp6's own objects.
+func (h *Host) Foreign() inet.Foreign {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.snapshot.Foreign(ours, plan.Protocol)
+}

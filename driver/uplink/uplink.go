@@ -1,0 +1,188 @@
+// Package uplink chooses the link towards the router and tells what it is now.
+//
+// It chooses from a Snapshot of the host and keeps no opinion of its own: a
+// link's name stands for that link, and Auto for the link of the IPv6 default
+// route with the lowest metric.
+package uplink
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ndp6/ndp6/netutil/inet"
+	"github.com/ndp6/ndp6/netutil/kernel"
+)
+
+// Auto stands for the link of the IPv6 default route.
+const Auto = "auto"
+
+// ErrNotFound is wrapped by Choose where no link fits. It may appear later.
+var ErrNotFound = errors.New("no such uplink")
+
+// An Uplink is a host link towards the router.
+type Uplink struct {
+	Name  string
+	Index int
+	MAC   inet.MAC
+	MTU   int
+	// OnLink are the global and unique local prefixes that the kernel reaches
+	// on the link without a router.
+	OnLink []netip.Prefix
+	// Source is an address of the link that packets of ours can come from,
+	// its link-local one where it has one. The zero Addr where it has none.
+	Source netip.Addr
+}
+
+// A Snapshot is what the kernel said of the host at one moment.
+type Snapshot struct {
+	Links     []kernel.Link
+	Addresses []kernel.Address
+	Routes    []kernel.Route
+}
+
+// Observe reads a Snapshot. It dumps tables: not for the path of docker run.
+func Observe(conn *kernel.Conn) (Snapshot, error) {
+	links, err := conn.Links()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	addresses, err := conn.Addresses()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	routes, err := conn.Routes()
+	if err != nil {
+		return Snapshot{}, err
+	}
+	return Snapshot{links, addresses, routes}, nil
+}
+
+// Choose returns the uplink that spec stands for in s.
+func (s Snapshot) Choose(spec string) (Uplink, error) {
+	name := spec
+	if spec == Auto {
+		r, ok := s.defaultRoute()
+		if !ok {
+			return Uplink{}, fmt.Errorf("the host has no IPv6 default route: wait for a router advertisement, or name the link with -o ndp6.uplink=NAME: %w", ErrNotFound)
+		}
+		name = r.Link
+	}
+	i := slices.IndexFunc(s.Links, func(l kernel.Link) bool { return l.Name == name })
+	if i < 0 {
+		return Uplink{}, fmt.Errorf("uplink %q does not exist: use auto or one of %s: %w", spec, strings.Join(s.candidates(), ", "), ErrNotFound)
+	}
+	l := s.Links[i]
+	return Uplink{
+		Name: l.Name, Index: l.Index, MAC: l.MAC, MTU: l.MTU,
+		OnLink: s.onLink(name), Source: s.source(name),
+	}, nil
+}
+
+// RALinks returns the links whose default route came from a router
+// advertisement that the kernel handled, sorted.
+func (s Snapshot) RALinks() []string {
+	var names []string
+	for _, r := range s.Routes {
+		if isDefault6(r) && r.Protocol == kernel.ProtocolRA {
+			names = append(names, r.Link)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Foreign returns the addresses and routes that are not ours, by our protocol
+// number and the alias of our links.
+func (s Snapshot) Foreign(ours func(alias string) bool, protocol int) inet.Foreign {
+	mine := make(map[string]bool)
+	for _, l := range s.Links {
+		mine[l.Name] = ours(l.Alias)
+	}
+	var f inet.Foreign
+	for _, a := range s.Addresses {
+		addr := a.Prefix.Addr()
+		if !mine[a.Link] && !addr.IsLinkLocalUnicast() {
+			f.Addrs = append(f.Addrs, inet.HostAddr{Addr: addr, Link: a.Link})
+		}
+	}
+	for _, r := range s.Routes {
+		if mine[r.Link] || r.Protocol == protocol || r.Dst.Bits() == 0 ||
+			r.Dst.Addr().IsLinkLocalUnicast() || r.Dst.Addr().IsMulticast() {
+			continue
+		}
+		f.Routes = append(f.Routes, inet.HostRoute{Dst: r.Dst, Link: r.Link})
+	}
+	return f
+}
+
+// defaultRoute returns the IPv6 default route that the kernel prefers.
+func (s Snapshot) defaultRoute() (kernel.Route, bool) {
+	var found []kernel.Route
+	for _, r := range s.Routes {
+		if isDefault6(r) {
+			found = append(found, r)
+		}
+	}
+	if len(found) == 0 {
+		return kernel.Route{}, false
+	}
+	return slices.MinFunc(found, func(a, b kernel.Route) int { return cmp.Compare(a.Metric, b.Metric) }), true
+}
+
+func isDefault6(r kernel.Route) bool {
+	return r.Dst.Bits() == 0 && r.Dst.Addr().Is6() && r.Link != "" && r.Link != "lo"
+}
+
+// onLink returns the prefixes that are reached on the link without a router.
+func (s Snapshot) onLink(name string) []netip.Prefix {
+	var on []netip.Prefix
+	for _, r := range s.Routes {
+		a := r.Dst.Addr()
+		if r.Link == name && !r.Via.IsValid() && a.Is6() && r.Dst.Bits() > 0 && r.Dst.Bits() < 128 &&
+			!a.IsLinkLocalUnicast() && !a.IsMulticast() {
+			on = append(on, r.Dst)
+		}
+	}
+	slices.SortFunc(on, netip.Prefix.Compare)
+	return slices.Compact(on)
+}
+
+func (s Snapshot) source(name string) netip.Addr {
+	var source netip.Addr
+	for _, a := range s.Addresses {
+		addr := a.Prefix.Addr()
+		if a.Link != name || !addr.Is6() || a.Tentative {
+			continue
+		}
+		if addr.IsLinkLocalUnicast() {
+			return addr
+		}
+		if !source.IsValid() {
+			source = addr
+		}
+	}
+	return source
+}
+
+// candidates names the links that an operator may have meant.
+func (s Snapshot) candidates() []string {
+	var names []string
+	for _, l := range s.Links {
+		if l.Name != "lo" && l.Kind != "veth" && !strings.HasPrefix(l.Alias, "ndp6:") {
+			names = append(names, l.Name)
+		}
+	}
+	// A veth may be an uplink in a laboratory, but is noise among real ones.
+	if len(names) == 0 {
+		for _, l := range s.Links {
+			if l.Name != "lo" {
+				names = append(names, l.Name)
+			}
+		}
+	}
+	return names
+}
