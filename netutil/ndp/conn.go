@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -106,7 +107,7 @@ func (c *Conn) Announce(target netip.Addr) error {
 		Options:       []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Target, Addr: c.link.MAC.HardwareAddr()}},
 	}
 	if err := c.send(na, c.link.Source, inet.AllNodes); err != nil {
-		return fmt.Errorf("announce %s dev %s: %w", target, c.link.Name, err)
+		return fmt.Errorf("announce %s dev %s: %w", target, c.link.Name, closedError(err))
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func (c *Conn) Announce(target netip.Addr) error {
 // the length of wait, a *DuplicateError when somebody does, and the error of
 // ctx when that ends first.
 func (c *Conn) Probe(ctx context.Context, target netip.Addr, wait time.Duration) error {
-	err := c.probe(ctx, target, wait)
+	err := closedError(c.probe(ctx, target, wait))
 	if duplicate := (*DuplicateError)(nil); err == nil || errors.As(err, &duplicate) {
 		return err
 	}
@@ -136,7 +137,11 @@ func (c *Conn) probe(ctx context.Context, target netip.Addr, wait time.Duration)
 	if err := c.listen(p, group); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, c.unlisten(p, group)) }()
+	defer func() {
+		if left := c.unlisten(p, group); left != nil {
+			err = errors.Join(err, left)
+		}
+	}()
 
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
@@ -196,24 +201,23 @@ func (c *Conn) unlisten(p *probe, group netip.Addr) error {
 		errs = append(errs, c.socket.SetBPF(hearNothing))
 	}
 	errs = append(errs, c.socket.LeaveGroup(inet.MulticastMAC(group).HardwareAddr()))
-	if err := errors.Join(errs...); err != nil && !c.closed() && !gone(err) {
+	if err := errors.Join(errs...); err != nil && !gone(err) {
 		return err
 	}
 	return nil
 }
 
-func (c *Conn) closed() bool {
-	select {
-	case <-c.ended:
-		return true
-	default:
-		return false
-	}
+// gone reports whether err comes from a link or a Conn that does not exist any more.
+func gone(err error) bool {
+	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) || errors.Is(closedError(err), net.ErrClosed)
 }
 
-// gone reports whether err comes from a link that does not exist any more.
-func gone(err error) bool {
-	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) || errors.Is(err, net.ErrClosed)
+// closedError returns net.ErrClosed for the several errors of a closed socket.
+func closedError(err error) error {
+	if errors.Is(err, unix.EBADF) || errors.Is(err, os.ErrClosed) {
+		return net.ErrClosed
+	}
+	return err
 }
 
 func (c *Conn) send(m ndp.Message, source, destination netip.Addr) error {
@@ -235,7 +239,7 @@ func (c *Conn) read() {
 		case errors.Is(err, unix.ENETDOWN):
 			continue // The kernel says it once when the link goes down; it may come up again.
 		case err != nil:
-			c.err = err
+			c.err = closedError(err)
 			return
 		}
 		m, err := parseFrame(buf[:n])
