@@ -1,0 +1,70 @@
+package ipam
+
+import (
+	"net/netip"
+
+	"github.com/ndp6/ndp6/ipam/alloc"
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+// An oddity is what a user may wonder about in an automatic address.
+type oddity struct {
+	// displaced is where the MAC belongs, when another has that address.
+	displaced netip.Addr
+	// asked and used are modes, set the first time that they differ in a pool.
+	asked, used alloc.Mode
+}
+
+// pick chooses an address for an endpoint that asks for none. The caller holds mu.
+func (m *IPAM) pick(p *pool, w wish) (netip.Addr, oddity, error) {
+	mode := p.record.IID
+	if mode == "" {
+		mode = m.iid
+	}
+	r := alloc.Request{
+		Pool: p.prefix, Range: p.record.Range, Mode: mode,
+		MAC: w.mac, Name: w.name, Secret: m.secret, After: p.after, Taken: p.taken,
+	}
+	addr, err := alloc.Pick(r)
+	if err != nil {
+		return netip.Addr{}, oddity{}, p.exhausted(err)
+	}
+	var odd oddity
+	used := r.Effective()
+	if used != mode && !p.is4() && !p.told {
+		p.told = true
+		odd.asked, odd.used = mode, used
+	}
+	switch used {
+	case alloc.Sequential:
+		p.after = addr
+	case alloc.MAC:
+		odd.displaced = displaced(r, addr)
+	}
+	return addr, odd, nil
+}
+
+// displaced is the address that r's MAC makes, the zero value when addr is it.
+func displaced(r alloc.Request, addr netip.Addr) netip.Addr {
+	span := r.Pool
+	if r.Range.IsValid() {
+		span = r.Range
+	}
+	if want, err := inet.EmbedMAC(span, r.MAC); err == nil && want != addr {
+		return want
+	}
+	return netip.Addr{}
+}
+
+// tell logs what is odd about the address of l.
+func (m *IPAM) tell(p *pool, l *lease, odd oddity) {
+	if odd.displaced.IsValid() {
+		// Two containers may be given one --mac-address: the second request is not
+		// the first one again.
+		m.log.Warn("address of the mac is taken, next one leased", "mac", l.MAC, "taken", odd.displaced, "address", l.Addr)
+	}
+	if odd.asked != "" {
+		m.log.Warn("mode does not fit the pool or this docker", "pool_id", p.id, "mode", odd.asked, "used", odd.used,
+			"needs", "a pool or range of /80 or shorter, and for name Docker 29")
+	}
+}
