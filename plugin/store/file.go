@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -149,8 +150,16 @@ func (f *file) check() error {
 		if err := checkSchema(tx); err != nil {
 			return err
 		}
+		if pages := tx.Size() / int64(f.db.Info().PageSize); int64(f.db.Stats().FreePageN) > pages {
+			return fmt.Errorf("%w: more pages are free than its %d", errDamaged, pages)
+		}
+		// Not tx.Check: it runs in a goroutine of its own, where a fault ends
+		// the process.
 		return tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
-			return b.ForEach(func(_, _ []byte) error { return nil })
+			return b.ForEach(func(id, value []byte) error {
+				_, _ = bytes.Clone(id), bytes.Clone(value) // Touches what only the map points to.
+				return nil
+			})
 		})
 	})
 }
