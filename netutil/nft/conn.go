@@ -24,6 +24,14 @@ type Conn struct {
 	socket *netlink.Conn // nf's
 	events *netlink.Conn
 	port   uint32 // netlink's name for nf's socket
+	right  proof
+}
+
+// proof is that the kernel held a ruleset, and has done so until another
+// transaction comes.
+type proof struct {
+	ruleset    string
+	generation uint32
 }
 
 // Open opens the nftables of the network namespace of the calling thread,
@@ -67,7 +75,28 @@ func (c *Conn) Apply(r Ruleset) error {
 // Where the kernel holds r already there is no transaction, so nobody who
 // watches nftables is woken. Tables are replaced as a whole when anything in
 // them differs: chain, rule, element or flag, but not a count.
-func (c *Conn) Ensure(r Ruleset) (changed bool, err error) { return c.change(r, false) }
+func (c *Conn) Ensure(r Ruleset) (changed bool, err error) {
+	before, err := c.generation()
+	if err != nil {
+		return false, err
+	}
+	now := proof{ruleset: r.String(), generation: before}
+	if c.right == now {
+		return false, nil
+	}
+	changed, err = c.change(r, false)
+	if err != nil || changed {
+		return changed, err
+	}
+	after, err := c.generation()
+	if err != nil {
+		return false, err
+	}
+	if before == after {
+		c.right = now
+	}
+	return false, nil
+}
 
 // Remove removes everything of ours; where nothing is, it succeeds.
 func (c *Conn) Remove() error {

@@ -202,6 +202,9 @@ func TestEnsure(t *testing.T) {
 			if changed, err := c.Ensure(want); err != nil || !changed {
 				t.Fatalf("first: changed %t, %v", changed, err)
 			}
+			if changed, err := c.Ensure(want); err != nil || changed {
+				t.Fatalf("second: changed %t, %v", changed, err)
+			}
 			all := nettest.Run(t, "nft -s list ruleset")
 			nettest.Run(t, test.tamper...)
 			if nettest.Run(t, "nft -s list ruleset") == all {

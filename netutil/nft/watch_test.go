@@ -22,7 +22,14 @@ func startWatch(tb testing.TB, c *nft.Conn) *watch {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(tb.Context())
 	w := &watch{tb: tb, changes: make(chan struct{}), ended: make(chan error, 1), cancel: cancel}
-	go func() { w.ended <- c.Watch(ctx, func() { w.changes <- struct{}{} }) }()
+	go func() {
+		w.ended <- c.Watch(ctx, func() {
+			select {
+			case w.changes <- struct{}{}:
+			case <-ctx.Done():
+			}
+		})
+	}()
 	w.wait("start")
 	return w
 }
