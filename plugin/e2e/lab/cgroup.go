@@ -1,0 +1,93 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// cgroupPrefix and a process id name the cgroup of all containers of a run.
+const cgroupPrefix = "ndp6-lab-"
+
+func cgroupName(pid int) string { return cgroupPrefix + strconv.Itoa(pid) }
+
+// sweepCgroups removes the cgroups of runs whose process is gone.
+func sweepCgroups() error {
+	dirs, err := cgroups("*")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	seen := map[int]bool{}
+	for _, dir := range dirs {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix))
+		if err != nil || seen[pid] || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			continue
+		}
+		seen[pid] = true
+		errs = append(errs, removeCgroups(pid))
+	}
+	return errors.Join(errs...)
+}
+
+// removeCgroups removes the cgroups of a run whose containers were ended,
+// waiting for their last processes.
+func removeCgroups(pid int) error {
+	dirs, err := cgroups(strconv.Itoa(pid))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, dir := range dirs {
+		errs = append(errs, removeCgroup(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// cgroups finds the cgroups of a run, in each hierarchy of version 1 or the one of version 2.
+func cgroups(pid string) ([]string, error) {
+	var dirs []string
+	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
+		found, err := filepath.Glob(pattern + cgroupPrefix + pid)
+		if err != nil {
+			return nil, fmt.Errorf("find cgroups: %w", err)
+		}
+		dirs = append(dirs, found...)
+	}
+	return dirs, nil
+}
+
+// removeCgroup removes a cgroup and those below it.
+func removeCgroup(dir string) error {
+	var below []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			below = append(below, path)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove cgroup: %w", err)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for i := len(below) - 1; i >= 0; i-- {
+		err := syscall.Rmdir(below[i])
+		for errors.Is(err, syscall.EBUSY) && time.Now().Before(deadline) {
+			time.Sleep(10 * time.Millisecond) // The kernel has no event for it.
+			err = syscall.Rmdir(below[i])
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove cgroup %s: %w", below[i], err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package lab
+
+import (
+	"context"
+	_ "embed" // host.sh
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+//go:embed host.sh
+var hostScript string
+
+// Host is a machine of the LAN with a Docker engine of its own: its mounts,
+// processes and network are private, its data is in memory.
+type Host struct {
+	*Node
+
+	Number int // in its address and MAC: see HostAddr and MAC
+	image  []byte
+	engine *daemon
+	plugin *daemon
+}
+
+// AddHost adds the host hNUMBER that runs on a Debian root, as Root gives it,
+// or with an empty root on the machine's own files and its own dockerd.
+func (l *Lab) AddHost(ctx context.Context, number int, root string) (*Host, error) {
+	image, err := busyboxImage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	node := &Node{Name: fmt.Sprintf("h%d", number), inside: true}
+	args := []string{filepath.Join(l.cache, "mnt")}
+	if root != "" {
+		args = append(args, root)
+	}
+	const namespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID
+	if _, err := hold(ctx, node, namespaces, hostScript, args...); err != nil {
+		return nil, err
+	}
+	h := &Host{Node: node, Number: number, image: image}
+	l.nodes = append(l.nodes, node)
+	l.hosts = append(l.hosts, h)
+	return h, l.connect(ctx, node, number)
+}
+
+// AddUplink gives the host a second link to the LAN, with the address of
+// another number and without routes.
+func (l *Lab) AddUplink(ctx context.Context, h *Host, link string, number int) error {
+	if err := l.plug(ctx, h.Node, link, number); err != nil {
+		return fmt.Errorf("add %s to %s: %w", link, h.Name, err)
+	}
+	return nil
+}
+
+// Addr is the host's address on the LAN, as text.
+func (h *Host) Addr() string { return HostAddr(h.Number).String() }
+
+// Install writes an executable to the host and returns its path there.
+func (h *Host) Install(file string) (string, error) {
+	dst := filepath.Join(runDir, "bin", filepath.Base(file))
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("install on %s: %w", h.Name, err)
+	}
+	if err := h.WriteFile(dst, data, 0o755); err != nil {
+		return "", err
+	}
+	return dst, nil
+}
+
+// WriteFile writes a file of the host's, with the folders above it. A running
+// executable can be replaced.
+func (h *Host) WriteFile(name string, data []byte, mode os.FileMode) error {
+	path := h.Path(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("write %s on %s: %w", name, h.Name, err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("write %s on %s: %w", name, h.Name, err)
+	}
+	if err := os.WriteFile(path, data, mode); err != nil {
+		return fmt.Errorf("write %s on %s: %w", name, h.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package lab
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// busyboxImage is a file system for `docker import`: the machine's static
+// BusyBox with a link for each applet.
+func busyboxImage(ctx context.Context) ([]byte, error) {
+	path, err := exec.LookPath("busybox")
+	if err != nil {
+		return nil, fmt.Errorf("build the image: %w (Debian: apt-get install busybox-static)", err)
+	}
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("build the image: %w", err)
+	}
+	applets, err := exec.CommandContext(ctx, path, "--list").Output()
+	if err != nil {
+		return nil, fmt.Errorf("build the image: list applets: %w", err)
+	}
+	headers := []*tar.Header{
+		{Name: "tmp/", Mode: 0o1777, Typeflag: tar.TypeDir},
+		{Name: "etc/", Mode: 0o755, Typeflag: tar.TypeDir},
+		{Name: "bin/", Mode: 0o755, Typeflag: tar.TypeDir},
+		{Name: "bin/busybox", Mode: 0o755, Typeflag: tar.TypeReg, Size: int64(len(binary))},
+	}
+	for applet := range strings.FieldsSeq(string(applets)) {
+		if applet != "busybox" {
+			headers = append(headers, &tar.Header{Name: "bin/" + applet, Linkname: "busybox", Typeflag: tar.TypeSymlink})
+		}
+	}
+	var image bytes.Buffer
+	w := tar.NewWriter(&image)
+	for _, h := range headers {
+		if err := w.WriteHeader(h); err != nil {
+			return nil, fmt.Errorf("build the image: %w", err)
+		}
+		if h.Typeflag == tar.TypeReg {
+			if _, err := w.Write(binary); err != nil {
+				return nil, fmt.Errorf("build the image: %w", err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("build the image: %w", err)
+	}
+	return image.Bytes(), nil
+}

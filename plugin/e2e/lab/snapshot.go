@@ -1,0 +1,66 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Snapshot is the host's network configuration as text: links, addresses,
+// routes, permanent neighbors, proxy entries, packet rules without counters,
+// and every sysctl below net. Two of them can be compared line by line.
+func (h *Host) Snapshot(ctx context.Context) (string, error) {
+	var text strings.Builder
+	for _, command := range []string{
+		"ip -d -o link show",
+		"ip -o addr show",
+		"ip -4 route show table all",
+		"ip -6 route show table all",
+		"ip neigh show nud permanent",
+		"ip -4 neigh show proxy",
+		"ip -6 neigh show proxy",
+		"ip rule show",
+		"ip -6 rule show",
+		"nft --stateless list ruleset",
+	} {
+		out, err := h.Exec(ctx, strings.Fields(command)...)
+		if err != nil {
+			return "", fmt.Errorf("snapshot: %w", err)
+		}
+		fmt.Fprintf(&text, "# %s\n%s", command, out)
+	}
+	fmt.Fprintln(&text, "# sysctls")
+	if err := h.do(func() error { return writeSysctls(&text) }); err != nil {
+		return "", fmt.Errorf("snapshot: %w", err)
+	}
+	return text.String(), nil
+}
+
+// writeSysctls writes the sysctls of the calling thread's network namespace.
+func writeSysctls(w *strings.Builder) error {
+	const root = "/proc/sys/net"
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case os.IsNotExist(err):
+			return nil // A link that went meanwhile.
+		case err != nil:
+			return err
+		case d.IsDir():
+			return nil
+		}
+		value, err := os.ReadFile(path)
+		if err != nil || counts(d.Name()) {
+			return nil //nolint:nilerr // Some can only be written, some have no value yet.
+		}
+		fmt.Fprintf(w, "%s = %s\n", strings.TrimPrefix(path, root+"/"), strings.TrimSpace(string(value)))
+		return nil
+	})
+}
+
+// counts tells the sysctls that measure rather than set.
+func counts(name string) bool {
+	return name == "nf_conntrack_count" || strings.HasPrefix(name, "tcp_fastopen_key")
+}
