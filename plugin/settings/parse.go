@@ -1,0 +1,133 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+// none is the value of --ipv4-pools that wants no IPv4 pools.
+const none = "none"
+
+func levels() []string { return []string{"debug", "info", "warn", "error"} }
+
+// choose returns the choice that v spells.
+func choose[T ~string](v string, choices ...T) (T, error) {
+	if slices.Contains(choices, T(v)) {
+		return T(v), nil
+	}
+	return "", fmt.Errorf("want one of %s", oneOf(choices...))
+}
+
+func oneOf[T ~string](choices ...T) string {
+	words := make([]string, len(choices))
+	for i, c := range choices {
+		words[i] = string(c)
+	}
+	return strings.Join(words, ", ")
+}
+
+// split returns the words of a comma-separated list, none of an empty one.
+func split(v string) []string {
+	if strings.TrimSpace(v) == "" {
+		return nil
+	}
+	words := strings.Split(v, ",")
+	for i := range words {
+		words[i] = strings.TrimSpace(words[i])
+	}
+	return words
+}
+
+func parseSockets(v string) ([]string, error) {
+	paths := split(v)
+	if len(paths) == 0 {
+		return nil, errors.New("want at least one path, such as /run/docker/plugins/ndp6.sock")
+	}
+	for i, p := range paths {
+		if err := checkPath(p); err != nil {
+			return nil, err
+		}
+		if slices.Contains(paths[:i], p) {
+			return nil, fmt.Errorf("%s is there twice: want each path once", p)
+		}
+	}
+	return paths, nil
+}
+
+func checkPath(p string) error {
+	if !filepath.IsAbs(p) || strings.ContainsRune(p, 0) {
+		return fmt.Errorf("path %q is not absolute: want one that starts with /", p)
+	}
+	if clean := filepath.Clean(p); clean != p {
+		return fmt.Errorf("path %q has more to it than it needs: want %s", p, clean)
+	}
+	return nil
+}
+
+// checkLink holds a name to the kernel's rules; whether the link is there shows
+// when a network wants it.
+func checkLink(name string) error {
+	bad := strings.IndexFunc(name, func(r rune) bool {
+		return r == '/' || r == ':' || unicode.IsSpace(r) || !unicode.IsPrint(r)
+	})
+	if name == "" || len(name) > 15 || name == "." || name == ".." || bad >= 0 {
+		return fmt.Errorf("no link can have this name: want %s, or one that ip link lists, of at most 15 bytes", Auto)
+	}
+	return nil
+}
+
+// A family is what a list of pools may hold.
+type family struct {
+	name     string
+	example  string
+	required bool
+	holds    func(netip.Addr) bool
+}
+
+func ipv6() family {
+	return family{
+		name: "global or unique local IPv6", example: "2001:db8:1::/64 or fd00:1::/48",
+		holds: func(a netip.Addr) bool {
+			return a.Is6() && !a.Is4In6() && (inet.IsGUA(a) || a.IsPrivate())
+		},
+	}
+}
+
+func ipv4() family {
+	return family{
+		name: "unicast IPv4", example: "10.166.0.0/16, or " + none, required: true,
+		holds: func(a netip.Addr) bool { return a.Is4() && a.IsGlobalUnicast() },
+	}
+}
+
+func parsePools(v string, f family) ([]netip.Prefix, error) {
+	var pools []netip.Prefix
+	for _, word := range split(v) {
+		p, err := netip.ParsePrefix(word)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%q is not a prefix: want one such as %s", word, f.example)
+		case !f.holds(p.Addr()):
+			return nil, fmt.Errorf("%s is not %s: want a prefix such as %s", p, f.name, f.example)
+		case p != p.Masked():
+			return nil, fmt.Errorf("%s has bits beyond its length: want %s", p, p.Masked())
+		}
+		for _, other := range pools {
+			if p.Overlaps(other) {
+				return nil, fmt.Errorf("%s overlaps %s: want one of the two", p, other)
+			}
+		}
+		pools = append(pools, p)
+	}
+	if len(pools) == 0 && f.required {
+		return nil, fmt.Errorf("want prefixes such as %s", f.example)
+	}
+	return pools, nil
+}

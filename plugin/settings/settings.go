@@ -1,0 +1,112 @@
+// Package settings turns flags and the environment into checked settings.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/ndp6/ndp6/ipam/alloc"
+)
+
+// Settings is how an operator wants the process to run. It is made by [Read].
+type Settings struct {
+	// Sockets are the paths to answer Docker on, at least one.
+	Sockets []string
+	// StateDir is the directory of the store.
+	StateDir string
+	// Uplink is the name of a link, or Auto.
+	Uplink string
+	// Pools are IPv6 blocks to take pools from, none by default.
+	Pools []netip.Prefix
+	// IPv4Pools are the blocks to take IPv4 pools from, none when NoIPv4 is set.
+	IPv4Pools []netip.Prefix
+	// NoIPv4 gives networks that name no IPv4 pool none at all.
+	NoIPv4 bool
+	// Sysctls says who sets the host's sysctls.
+	Sysctls Sysctls
+	// SysctlDir is where the sysctls under net are files that can be written.
+	SysctlDir string
+	// IID is what an automatic address is made from.
+	IID alloc.Mode
+
+	LogLevel  slog.Level
+	LogFormat LogFormat
+}
+
+// Auto is the uplink that is the link of the default route.
+const Auto = "auto"
+
+// Sysctls says who sets the host's sysctls.
+type Sysctls string
+
+const (
+	// Manage lets ndp6 write sysctls, and restore them.
+	Manage Sysctls = "manage"
+	// Check has ndp6 refuse networks until the operator has set them.
+	Check Sysctls = "check"
+)
+
+// A LogFormat is how log lines are written.
+type LogFormat string
+
+// The formats of log/slog's handlers.
+const (
+	Text LogFormat = "text"
+	JSON LogFormat = "json"
+)
+
+// Define adds a flag for each setting to fs.
+func Define(fs *pflag.FlagSet) {
+	for _, s := range table() {
+		fs.Var(&given{list: s.list, words: []string{s.value}, placeholder: s.placeholder}, s.flag, s.title+" ("+s.env+")")
+	}
+}
+
+// Read returns the settings of fs, which must have the flags of [Define] and be
+// parsed. A flag that was given wins over its environment variable, and that
+// over the default; an empty variable is as good as none. Every bad value is
+// named in the error.
+func Read(fs *pflag.FlagSet, getenv func(string) string) (Settings, error) {
+	var s Settings
+	var errs []error
+	for _, t := range table() {
+		value := t.value
+		if f := fs.Lookup(t.flag); f != nil && f.Changed {
+			value = f.Value.String()
+		} else if v := getenv(t.env); v != "" {
+			value = v
+		}
+		if err := t.set(&s, value); err != nil {
+			errs = append(errs, fmt.Errorf("--%s (%s) %q: %w", t.flag, t.env, value, err))
+		}
+	}
+	if len(errs) > 0 {
+		return Settings{}, errors.Join(errs...)
+	}
+	return s, nil
+}
+
+// given is the value of a flag as it was written; Read looks at it later, the
+// same way as at an environment variable.
+type given struct {
+	placeholder string
+	list        bool
+	set         bool
+	words       []string
+}
+
+func (g *given) Set(s string) error {
+	if !g.list || !g.set {
+		g.words = nil
+	}
+	g.words, g.set = append(g.words, s), true
+	return nil
+}
+
+func (g *given) String() string { return strings.Join(g.words, ",") }
+func (g *given) Type() string   { return g.placeholder }

@@ -1,0 +1,236 @@
+package settings_test
+
+import (
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/spf13/pflag"
+
+	"github.com/ndp6/ndp6/ipam/alloc"
+	"github.com/ndp6/ndp6/plugin/settings"
+)
+
+var prefixes = cmpopts.EquateComparable(netip.Prefix{})
+
+func read(args []string, env map[string]string) (settings.Settings, error) {
+	fs := pflag.NewFlagSet("ndp6", pflag.ContinueOnError)
+	settings.Define(fs)
+	if err := fs.Parse(args); err != nil {
+		return settings.Settings{}, err
+	}
+	return settings.Read(fs, func(key string) string { return env[key] })
+}
+
+func defaults(change func(*settings.Settings)) settings.Settings {
+	s := settings.Settings{
+		Sockets:   []string{"/run/docker/plugins/ndp6.sock"},
+		StateDir:  "/var/lib/ndp6",
+		Uplink:    settings.Auto,
+		IPv4Pools: []netip.Prefix{netip.MustParsePrefix("10.166.0.0/16")},
+		Sysctls:   settings.Manage,
+		SysctlDir: "/proc/sys/net",
+		IID:       alloc.MAC,
+		LogLevel:  slog.LevelInfo,
+		LogFormat: settings.Text,
+	}
+	if change != nil {
+		change(&s)
+	}
+	return s
+}
+
+func TestRead(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args string
+		env  map[string]string
+		want settings.Settings
+	}{
+		{
+			name: "nothing given",
+			want: defaults(nil),
+		},
+		{
+			name: "every flag",
+			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --iid name --sysctls check --sysctl-dir /hostnet --log-level debug --log-format json",
+			want: settings.Settings{
+				Sockets:   []string{"/run/a.sock"},
+				StateDir:  "/srv/ndp6",
+				Uplink:    "eth1",
+				Pools:     []netip.Prefix{netip.MustParsePrefix("2001:db8:1::/64")},
+				IPv4Pools: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("10.2.0.0/16")},
+				Sysctls:   settings.Check,
+				SysctlDir: "/hostnet",
+				IID:       alloc.Name,
+				LogLevel:  slog.LevelDebug,
+				LogFormat: settings.JSON,
+			},
+		},
+		{
+			name: "every variable",
+			env: map[string]string{
+				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
+				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_IID": "packed",
+				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
+			},
+			want: settings.Settings{
+				Sockets:   []string{"/run/a.sock", "/run/b.sock"},
+				StateDir:  "/srv/ndp6",
+				Uplink:    "eth1",
+				Pools:     []netip.Prefix{netip.MustParsePrefix("2001:db8:1::/64"), netip.MustParsePrefix("fd00:1::/48")},
+				NoIPv4:    true,
+				Sysctls:   settings.Check,
+				SysctlDir: "/hostnet",
+				IID:       alloc.Packed,
+				LogLevel:  slog.LevelError,
+				LogFormat: settings.JSON,
+			},
+		},
+		{
+			name: "flag wins over variable",
+			args: "--uplink eth1",
+			env:  map[string]string{"NDP6_UPLINK": "eth2", "NDP6_IID": "name"},
+			want: defaults(func(s *settings.Settings) { s.Uplink, s.IID = "eth1", alloc.Name }),
+		},
+		{
+			name: "good flag hides bad variable",
+			args: "--sysctls check",
+			env:  map[string]string{"NDP6_SYSCTLS": "maybe"},
+			want: defaults(func(s *settings.Settings) { s.Sysctls = settings.Check }),
+		},
+		{
+			name: "empty flag wins over variable",
+			args: "--pools=",
+			env:  map[string]string{"NDP6_POOLS": "fd00:1::/48"},
+			want: defaults(nil),
+		},
+		{
+			name: "empty variable",
+			env:  map[string]string{"NDP6_UPLINK": "", "NDP6_SOCKET": ""},
+			want: defaults(nil),
+		},
+		{
+			name: "repeated lists",
+			args: "--socket /run/a.sock --socket /run/b.sock,/run/c.sock --pools fd00:1::/48 --pools fd00:2::/48",
+			want: defaults(func(s *settings.Settings) {
+				s.Sockets = []string{"/run/a.sock", "/run/b.sock", "/run/c.sock"}
+				s.Pools = []netip.Prefix{netip.MustParsePrefix("fd00:1::/48"), netip.MustParsePrefix("fd00:2::/48")}
+			}),
+		},
+		{
+			name: "repeated value",
+			args: "--uplink eth1 --uplink eth2",
+			want: defaults(func(s *settings.Settings) { s.Uplink = "eth2" }),
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := read(strings.Fields(tt.args), tt.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got, prefixes); diff != "" {
+				t.Errorf("settings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBadValues(t *testing.T) {
+	for _, tt := range []struct{ name, flag, value, err string }{
+		{"no socket", "socket", " ", `--socket (NDP6_SOCKET) " ": want at least one path, such as /run/docker/plugins/ndp6.sock`},
+		{"relative socket", "socket", "ndp6.sock", `--socket (NDP6_SOCKET) "ndp6.sock": path "ndp6.sock" is not absolute: want one that starts with /`},
+		{"same socket", "socket", "/a,/a", `--socket (NDP6_SOCKET) "/a,/a": /a is there twice: want each path once`},
+		{"gap in a list", "socket", "/a,,/b", `--socket (NDP6_SOCKET) "/a,,/b": path "" is not absolute: want one that starts with /`},
+		{"relative directory", "state-dir", "state", `--state-dir (NDP6_STATE_DIR) "state": path "state" is not absolute: want one that starts with /`},
+		{"roundabout directory", "sysctl-dir", "/proc/sys/../sys/net", `--sysctl-dir (NDP6_SYSCTL_DIR) "/proc/sys/../sys/net": path "/proc/sys/../sys/net" has more to it than it needs: want /proc/sys/net`},
+		{"empty link", "uplink", "", `--uplink (NDP6_UPLINK) "": no link can have this name: want auto, or one that ip link lists, of at most 15 bytes`},
+		{"long link", "uplink", "enp0s31f6enp0s31", `--uplink (NDP6_UPLINK) "enp0s31f6enp0s31": no link can have this name: want auto, or one that ip link lists, of at most 15 bytes`},
+		{"link with a slash", "uplink", "a/b", `--uplink (NDP6_UPLINK) "a/b": no link can have this name: want auto, or one that ip link lists, of at most 15 bytes`},
+		{"not a prefix", "pools", "2001:db8::1", `--pools (NDP6_POOLS) "2001:db8::1": "2001:db8::1" is not a prefix: want one such as 2001:db8:1::/64 or fd00:1::/48`},
+		{"IPv4 for IPv6", "pools", "10.1.0.0/16", `--pools (NDP6_POOLS) "10.1.0.0/16": 10.1.0.0/16 is not global or unique local IPv6: want a prefix such as 2001:db8:1::/64 or fd00:1::/48`},
+		{"link-local pool", "pools", "fe80::/64", `--pools (NDP6_POOLS) "fe80::/64": fe80::/64 is not global or unique local IPv6: want a prefix such as 2001:db8:1::/64 or fd00:1::/48`},
+		{"mapped pool", "pools", "::ffff:10.0.0.0/104", `--pools (NDP6_POOLS) "::ffff:10.0.0.0/104": ::ffff:10.0.0.0/104 is not global or unique local IPv6: want a prefix such as 2001:db8:1::/64 or fd00:1::/48`},
+		{"host bits", "pools", "2001:db8:1::5/64", `--pools (NDP6_POOLS) "2001:db8:1::5/64": 2001:db8:1::5/64 has bits beyond its length: want 2001:db8:1::/64`},
+		{"overlap", "pools", "fd00:1::/48,fd00:1:0:1::/64", `--pools (NDP6_POOLS) "fd00:1::/48,fd00:1:0:1::/64": fd00:1:0:1::/64 overlaps fd00:1::/48: want one of the two`},
+		{"IPv6 for IPv4", "ipv4-pools", "fd00::/48", `--ipv4-pools (NDP6_IPV4_POOLS) "fd00::/48": fd00::/48 is not unicast IPv4: want a prefix such as 10.166.0.0/16, or none`},
+		{"no IPv4 pools", "ipv4-pools", "", `--ipv4-pools (NDP6_IPV4_POOLS) "": want prefixes such as 10.166.0.0/16, or none`},
+		{"iid", "iid", "random", `--iid (NDP6_IID) "random": want one of mac, name, sequential, opaque, packed`},
+		{"sysctls", "sysctls", "Manage", `--sysctls (NDP6_SYSCTLS) "Manage": want one of manage, check`},
+		{"level", "log-level", "INFO+2", `--log-level (NDP6_LOG_LEVEL) "INFO+2": want one of debug, info, warn, error`},
+		{"format", "log-format", "xml", `--log-format (NDP6_LOG_FORMAT) "xml": want one of text, json`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := read([]string{"--" + tt.flag + "=" + tt.value}, nil)
+			checkError(t, err, tt.err)
+			if tt.value == "" {
+				return // An empty variable means the default.
+			}
+			env := "NDP6_" + strings.ToUpper(strings.ReplaceAll(tt.flag, "-", "_"))
+			_, err = read(nil, map[string]string{env: tt.value})
+			checkError(t, err, tt.err)
+		})
+	}
+	t.Run("all at once", func(t *testing.T) {
+		_, err := read([]string{"--iid=x", "--sysctls=y"}, nil)
+		checkError(t, err, `--iid (NDP6_IID) "x": want one of mac, name, sequential, opaque, packed
+--sysctls (NDP6_SYSCTLS) "y": want one of manage, check`)
+	})
+}
+
+func checkError(t *testing.T, err error, want string) {
+	t.Helper()
+	got := ""
+	if err != nil {
+		got = err.Error()
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+}
+
+// TestReference has every flag and its variable in what people read.
+func TestReference(t *testing.T) {
+	fs := pflag.NewFlagSet("ndp6", pflag.ContinueOnError)
+	settings.Define(fs)
+	reference := settings.Reference()
+	fs.VisitAll(func(f *pflag.Flag) {
+		env := "NDP6_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if !strings.Contains(reference, "  --"+f.Name+" ") || !strings.Contains(reference, "environment "+env+", default ") {
+			t.Errorf("--%s is not in the reference, or without %s", f.Name, env)
+		}
+	})
+}
+
+// FuzzRead looks for values that get through and are not what they say.
+func FuzzRead(f *testing.F) {
+	f.Add("socket", "/run/a.sock,/run/b.sock")
+	f.Add("state-dir", "/var/lib/ndp6")
+	f.Add("uplink", "eth0")
+	f.Add("pools", "2001:db8::/32,fd00::/8")
+	f.Add("ipv4-pools", "10.0.0.0/8")
+	f.Add("ipv4-pools", "none")
+	f.Add("log-level", "debug")
+	f.Fuzz(func(t *testing.T, flag, value string) {
+		s, err := read([]string{"--" + flag + "=" + value}, nil)
+		if err != nil {
+			return
+		}
+		for i, p := range append(s.Pools, s.IPv4Pools...) {
+			if p != p.Masked() || p.Addr().Is4() != (i >= len(s.Pools)) {
+				t.Errorf("--%s=%q gave pool %s", flag, value, p)
+			}
+		}
+		if len(s.Sockets) == 0 || s.NoIPv4 == (len(s.IPv4Pools) > 0) || len(s.Uplink) == 0 || len(s.Uplink) > 15 {
+			t.Errorf("--%s=%q gave %+v", flag, value, s)
+		}
+		for _, p := range append(s.Sockets, s.StateDir, s.SysctlDir) {
+			if !strings.HasPrefix(p, "/") || strings.ContainsRune(p, 0) {
+				t.Errorf("--%s=%q gave path %q", flag, value, p)
+			}
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ndp6/ndp6/ipam/alloc"
+)
+
+// A setting is one row of the table that drives flags, environment and
+// reference alike.
+type setting struct {
+	flag, env   string
+	placeholder string // stands for the value in the reference
+	value       string // the default
+	list        bool   // the flag may be given several times
+	title       string // one line
+	more        string // what the title leaves open
+	set         func(*Settings, string) error
+}
+
+func table() []setting {
+	return []setting{
+		{
+			flag: "socket", env: "NDP6_SOCKET", placeholder: "PATH,...", list: true,
+			value: "/run/docker/plugins/ndp6.sock",
+			title: "sockets to answer Docker on",
+			more:  "Docker finds the driver NAME at /run/docker/plugins/NAME.sock.",
+			set: func(s *Settings, v string) (err error) {
+				s.Sockets, err = parseSockets(v)
+				return err
+			},
+		},
+		{
+			flag: "state-dir", env: "NDP6_STATE_DIR", placeholder: "DIR",
+			value: "/var/lib/ndp6",
+			title: "directory of networks, pools, leases and secrets",
+			more:  "It must outlive the host's boots, or the networks that Docker knows are lost.",
+			set: func(s *Settings, v string) error {
+				s.StateDir = v
+				return checkPath(v)
+			},
+		},
+		{
+			flag: "uplink", env: "NDP6_UPLINK", placeholder: "LINK",
+			value: Auto,
+			title: "host link towards the router, for networks that name none",
+			more:  "auto is the link of the IPv6 default route. A network's own is -o ndp6.uplink=LINK.",
+			set: func(s *Settings, v string) error {
+				s.Uplink = v
+				return checkLink(v)
+			},
+		},
+		{
+			flag: "pools", env: "NDP6_POOLS", placeholder: "PREFIX,...", list: true,
+			value: "",
+			title: "IPv6 blocks for networks without an IPv6 --subnet",
+			more:  "Each network gets a /80. With none, it is one of the uplink's on-link /64, else of a random unique local /48.",
+			set: func(s *Settings, v string) (err error) {
+				s.Pools, err = parsePools(v, ipv6())
+				return err
+			},
+		},
+		{
+			flag: "ipv4-pools", env: "NDP6_IPV4_POOLS", placeholder: "PREFIX,...", list: true,
+			value: "10.166.0.0/16",
+			title: "IPv4 blocks for networks without an IPv4 --subnet",
+			more:  "Each network gets a /24. none makes such networks IPv6-only; from Docker 28, docker network create --ipv4=false does so for one network.",
+			set: func(s *Settings, v string) (err error) {
+				if s.NoIPv4 = v == none; !s.NoIPv4 {
+					s.IPv4Pools, err = parsePools(v, ipv4())
+				}
+				return err
+			},
+		},
+		{
+			flag: "iid", env: "NDP6_IID", placeholder: "MODE",
+			value: string(alloc.MAC),
+			title: "what an automatic IPv6 address is made from",
+			more:  "One of " + oneOf(alloc.Modes()...) + ". name needs Docker 29. A network's own is --ipam-opt ndp6.iid=MODE.",
+			set: func(s *Settings, v string) (err error) {
+				s.IID, err = choose(v, alloc.Modes()...)
+				return err
+			},
+		},
+		{
+			flag: "sysctls", env: "NDP6_SYSCTLS", placeholder: "WHO",
+			value: string(Manage),
+			title: "who sets the sysctls of neighbor discovery and forwarding",
+			more:  "manage: ndp6 does, and restores them after the last network. check: you do, and ndp6 refuses networks with the commands to run.",
+			set: func(s *Settings, v string) (err error) {
+				s.Sysctls, err = choose(v, Manage, Check)
+				return err
+			},
+		},
+		{
+			flag: "sysctl-dir", env: "NDP6_SYSCTL_DIR", placeholder: "DIR",
+			value: "/proc/sys/net",
+			title: "where the net sysctls can be written",
+			more:  "In a managed plugin /proc/sys is read-only, so that it mounts the host's elsewhere.",
+			set: func(s *Settings, v string) error {
+				s.SysctlDir = v
+				return checkPath(v)
+			},
+		},
+		{
+			flag: "log-level", env: "NDP6_LOG_LEVEL", placeholder: "LEVEL",
+			value: "info",
+			title: "least severe level that is logged",
+			more:  "One of " + oneOf(levels()...) + ". debug has a line for each of Docker's calls.",
+			set: func(s *Settings, v string) error {
+				if _, err := choose(v, levels()...); err != nil {
+					return err
+				}
+				return s.LogLevel.UnmarshalText([]byte(v))
+			},
+		},
+		{
+			flag: "log-format", env: "NDP6_LOG_FORMAT", placeholder: "FORMAT",
+			value: string(Text),
+			title: "how log lines are written",
+			more:  "One of " + oneOf(Text, JSON) + ".",
+			set: func(s *Settings, v string) (err error) {
+				s.LogFormat, err = choose(v, Text, JSON)
+				return err
+			},
+		},
+	}
+}
+
+// Reference returns the description of every setting, for people.
+func Reference() string {
+	var b strings.Builder
+	for i, s := range table() {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		value := s.value
+		if value == "" {
+			value = "none"
+		}
+		fmt.Fprintf(&b, "  --%s %s\n      %s\n      %s\n      environment %s, default %s\n",
+			s.flag, s.placeholder, s.title, s.more, s.env, value)
+	}
+	return b.String()
+}
