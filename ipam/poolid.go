@@ -49,7 +49,7 @@ func parseID(id string) (Pool, error) {
 			p.IID, _ = alloc.ParseMode(v)
 		}
 	}
-	if !p.Prefix.IsValid() || p.id() != id {
+	if !p.Prefix.IsValid() || p.Prefix.Addr().Is4() && p.IID != "" || p.id() != id {
 		return Pool{}, fmt.Errorf("pool id %q is not one of ndp6: remove the network and create it again with --ipam-driver ndp6", id)
 	}
 	return p, p.check()
