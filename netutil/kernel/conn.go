@@ -46,7 +46,7 @@ func Open() (*Conn, error) {
 	return &Conn{SysctlDir: "/proc/sys/net", requests: requests, events: events}, nil
 }
 
-// Close closes the Conn and ends Watch.
+// Close closes the Conn and ends Watch with an error. Closing again succeeds.
 func (c *Conn) Close() error {
 	return errors.Join(c.events.close(), c.requests.close())
 }

@@ -111,7 +111,7 @@ func (c *Conn) addLink(kind, name, alias string, data *nl.RtAttr, settings []nl.
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	create := newLink(nil, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	create := newLink(nil, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ECHO)
 	create.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	if kind == kindVeth {
 		addQueues(create.AddData)

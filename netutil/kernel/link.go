@@ -1,8 +1,10 @@
 package kernel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
@@ -57,6 +59,7 @@ func (c *Conn) Links() ([]Link, error) {
 	for i := range links {
 		links[i].Master = names[masters[i]]
 	}
+	slices.SortFunc(links, func(a, b Link) int { return cmp.Compare(a.Index, b.Index) })
 	return links, nil
 }
 
@@ -79,7 +82,8 @@ func (c *Conn) Link(name string) (Link, error) {
 
 // DeleteLink removes a link, and with a veth its peer. It succeeds if there is none.
 func (c *Conn) DeleteLink(name string) error {
-	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, 0)
+	// From Linux 6.2 an echo makes the kernel ascribe the notification to us, so that Watch leaves it out.
+	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ECHO)
 	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
 	return c.changeLink("delete", name, req, unix.ENODEV)
 }
@@ -154,6 +158,7 @@ func (c *Conn) changeLink(verb, name string, req *nl.NetlinkRequest, gone ...err
 	return nil
 }
 
+// isAny reports whether err is one of targets.
 func isAny(err error, targets []error) bool {
 	for _, t := range targets {
 		if errors.Is(err, t) {

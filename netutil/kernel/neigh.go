@@ -65,8 +65,9 @@ func (c *Conn) neighbors(flags uint8) ([]Neighbor, error) {
 }
 
 // SetNeighbor makes the kernel know a neighbor for good, or answer for it. It
-// replaces any entry for the same address on the same link. Only a link that
-// is up keeps permanent neighbors and proxy entries.
+// replaces any entry for the same address on the same link. When the link is
+// set down, the kernel forgets its proxy entries and, on a bridge, its
+// permanent neighbors.
 func (c *Conn) SetNeighbor(n Neighbor) error {
 	if err := c.changeNeighbor(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, n); err != nil {
 		return fmt.Errorf("add %s: %w", n, err)

@@ -55,12 +55,12 @@ var groups = [...]int{
 // Watch calls fn, one call at a time, for every change that can matter until
 // ctx ends, and returns nil then. Only one Watch may run at a time.
 //
-// Left out are the changes that the kernel ascribes to this Conn's own
-// requests, link messages without news, routes outside the main table, and
-// the coming and going of ordinary neighbors. The kernel does not ascribe
-// changes of a link's state and of addresses to anybody, so those come back
-// to who made them. It says nothing at all of proxy entries before they are
-// next listed.
+// Left out are the changes that the kernel ascribes to this Conn's requests,
+// link messages without news, routes outside the main table, and the coming
+// and going of ordinary neighbors. To nobody does the kernel ascribe changes
+// of a link's state, IPv6 addresses and the end of a neighbor, so those are
+// told also to who made them. It tells nothing of proxy entries; they go
+// silently when their link is set down, which is told.
 func (c *Conn) Watch(ctx context.Context, fn func(Event)) error {
 	if !c.events.running.TryLock() {
 		return errors.New("watch the kernel: already being watched")
@@ -180,7 +180,12 @@ func openSubscription() (*subscription, error) {
 	return &subscription{file: os.NewFile(uintptr(fd), "netlink"), buf: make([]byte, receiveSize)}, nil
 }
 
-func (s *subscription) close() error { return s.file.Close() }
+func (s *subscription) close() error {
+	if err := s.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
 
 func (s *subscription) start() error {
 	return errors.Join(s.file.SetReadDeadline(time.Time{}), s.membership(unix.NETLINK_ADD_MEMBERSHIP))
