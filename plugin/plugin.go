@@ -1,0 +1,141 @@
+// Package plugin is the process: it starts and stops everything in order.
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/driver/ndisc"
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/reconcile"
+	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/netutil/kernel"
+	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/plugin/settings"
+	"github.com/ndp6/ndp6/plugin/store"
+	"github.com/ndp6/ndp6/plugin/wire"
+)
+
+// Serve answers Docker's calls in the process's network namespace until ctx
+// ends, and returns nil then. It makes the kernel match the records before it
+// opens a socket: a socket that nobody serves stalls dockerd.
+func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err error) {
+	var open closers
+	defer func() { err = errors.Join(err, open.close()) }()
+
+	boot, err := store.BootID()
+	if err != nil {
+		return err
+	}
+	records, err := store.Open(s.StateDir, boot, log)
+	if err != nil {
+		return err
+	}
+	open.add(records.Close)
+
+	host, speaker, err := newHost(s, records, log, &open)
+	if err != nil {
+		return err
+	}
+	networks, err := driver.New(driver.Config{
+		Log:          log,
+		Networks:     store.Lasting[plan.Network](records, "networks"),
+		Endpoints:    store.Boot[plan.Endpoint](records, "endpoints"),
+		Host:         host,
+		Prober:       speaker,
+		Uplink:       s.Uplink,
+		CheckSysctls: s.Sysctls == settings.Check,
+	})
+	if err != nil {
+		return err
+	}
+	if err := networks.Restore(ctx); err != nil {
+		return fmt.Errorf("restore the host: %w", err)
+	}
+	addresses, err := newIPAM(s, host, records, log)
+	if err != nil {
+		return err
+	}
+	return answer(ctx, s.Sockets, networks, addresses, log)
+}
+
+// newHost connects to the kernel.
+func newHost(s settings.Settings, records *store.Store, log *slog.Logger, open *closers) (*reconcile.Host, *ndisc.Speaker, error) {
+	conn, err := kernel.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	open.add(conn.Close)
+	conn.SysctlDir = s.SysctlDir
+	rules, err := nft.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	open.add(rules.Close)
+	speaker := ndisc.New(log)
+	open.add(speaker.Close)
+	host, err := reconcile.NewHost(reconcile.HostConfig{
+		Log: log, Conn: conn, Rules: rules, Speaker: speaker,
+		Ledger:       store.Boot[reconcile.Change](records, "sysctls"),
+		CheckSysctls: s.Sysctls == settings.Check,
+	})
+	return host, speaker, err
+}
+
+// newIPAM makes the IPAM driver with the records of an earlier process.
+func newIPAM(s settings.Settings, host *reconcile.Host, records *store.Store, log *slog.Logger) (*ipam.IPAM, error) {
+	return ipam.New(ipam.Config{
+		Log:       log,
+		Host:      facts{host: host, uplink: s.Uplink},
+		Pools:     store.Lasting[ipam.Pool](records, "pools"),
+		Leases:    store.Boot[ipam.Lease](records, "leases"),
+		Secrets:   store.Lasting[ipam.Secret](records, "secrets"),
+		Blocks:    s.Pools,
+		IPv4Pools: s.IPv4Pools,
+		NoIPv4:    s.NoIPv4,
+		IID:       s.IID,
+	})
+}
+
+// answer serves the sockets while the driver keeps the host.
+func answer(ctx context.Context, sockets []string, networks *driver.Driver, addresses *ipam.IPAM, log *slog.Logger) error {
+	var listeners []*wire.Listener
+	for _, path := range sockets {
+		l, err := wire.Listen(path)
+		if err != nil {
+			for _, l := range listeners {
+				err = errors.Join(err, l.Close())
+			}
+			return err
+		}
+		listeners = append(listeners, l)
+	}
+	server := wire.New(wire.Config{Network: networks, IPAM: addresses, Log: log})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Run(ctx, listeners...) })
+	group.Go(func() error { return networks.Run(ctx) })
+	log.Info("ready", "sockets", sockets)
+	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
+		log.Warn("systemd not told that the plugin is ready", "err", err)
+	}
+	return group.Wait()
+}
+
+// closers are closed in the reverse order in which they were added.
+type closers []func() error
+
+func (c *closers) add(f func() error) { *c = append(*c, f) }
+
+func (c *closers) close() error {
+	var errs []error
+	for i := len(*c) - 1; i >= 0; i-- {
+		errs = append(errs, (*c)[i]())
+	}
+	return errors.Join(errs...)
+}
