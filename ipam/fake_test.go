@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	api "github.com/docker/go-plugins-helpers/ipam"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/ipam/source"
@@ -222,4 +223,25 @@ func (l *lab) play(script string) string {
 		}
 	}
 	return out.String()
+}
+
+// scripted is a case of playAll. A line that starts with "> " is a call, the next
+// one what it is to answer.
+type scripted struct {
+	name   string
+	edit   func(*ipam.Config, *source.Facts)
+	script string
+}
+
+// playAll plays each script in a lab of its own, and compares the answers.
+func playAll(t *testing.T, tests []scripted) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLab(t, tt.edit)
+			if diff := cmp.Diff(strings.TrimPrefix(tt.script, "\n"), l.play(tt.script)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 }

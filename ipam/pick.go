@@ -35,10 +35,10 @@ func (m *IPAM) pick(p *pool, w wish) (netip.Addr, oddity, error) {
 		p.told = true
 		odd.asked, odd.used = mode, used
 	}
-	switch used {
-	case alloc.Sequential:
+	if used == alloc.Sequential {
 		p.after = addr
-	case alloc.MAC:
+	}
+	if used == alloc.MAC {
 		odd.displaced = displaced(r, addr)
 	}
 	return addr, odd, nil

@@ -1,19 +1,11 @@
 package ipam_test
 
-import (
-	"strings"
-	"testing"
-
-	"github.com/google/go-cmp/cmp"
-)
+import "testing"
 
 // TestReplay restarts dockerd, the plugin and the host in the middle of things.
 func TestReplay(t *testing.T) {
-	tests := []struct {
-		name   string
-		script string
-	}{
-		{"dockerd asks again for everything", `
+	playAll(t, []scripted{
+		{name: "dockerd asks again for everything", script: `
 > dockerd
 ok
 > pool4
@@ -49,7 +41,7 @@ error: --ip6 2001:db8::1 of pool 2001:db8::/80 is held by the container with MAC
 > pool6 2001:db8::/80 ndp6.iid=sequential
 error: pool 2001:db8::/80 overlaps pool 2001:db8::/80 of another network: use another --subnet: conflict
 `},
-		{"a chosen pool is not chosen again while it waits for replay", `
+		{name: "a chosen pool is not chosen again while it waits for replay", script: `
 > pool6
 ndp6,pool=fd00:1:2::/80 fe80::1/64
 > dockerd
@@ -59,7 +51,7 @@ ndp6,pool=fd00:1:2:0:1::/80 fe80::1/64
 > pool6 fd00:1:2::/80
 ndp6,pool=fd00:1:2::/80 fe80::1/64
 `},
-		{"the range must be the same", `
+		{name: "the range must be the same", script: `
 > pool6 2001:db8::/80 range=2001:db8::1000/116
 ndp6,pool=2001:db8::/80,range=2001:db8::1000/116 fe80::1/64
 > dockerd
@@ -69,7 +61,7 @@ error: pool 2001:db8::/80 overlaps pool 2001:db8::/80 of another network: use an
 > pool6 2001:db8::/80 range=2001:db8::1000/116
 ndp6,pool=2001:db8::/80,range=2001:db8::1000/116 fe80::1/64
 `},
-		{"a new endpoint shows that dockerd has the pool", `
+		{name: "a new endpoint shows that dockerd has the pool", script: `
 > pool6 2001:db8::/80
 ndp6,pool=2001:db8::/80 fe80::1/64
 > dockerd
@@ -79,7 +71,7 @@ ok
 > pool6 2001:db8::/80
 error: pool 2001:db8::/80 overlaps pool 2001:db8::/80 of another network: use another --subnet: conflict
 `},
-		{"the plugin restarts alone", `
+		{name: "the plugin restarts alone", script: `
 > pool6 2001:db8::/80
 ndp6,pool=2001:db8::/80 fe80::1/64
 > pool4 10.50.0.0/24
@@ -105,7 +97,7 @@ ok
 > endpoint 2001:db8::/80 mac=03 2001:db8::242:ac11:2
 2001:db8::242:ac11:2/80
 `},
-		{"the host restarts: stored endpoints are asked for and released", `
+		{name: "the host restarts: stored endpoints are asked for and released", script: `
 > pool4 10.50.0.0/24
 ndp6,pool=10.50.0.0/24
 > gateway 10.50.0.0/24
@@ -137,7 +129,7 @@ ok
 > endpoint 10.50.0.0/24 mac=03 10.50.0.5
 error: --ip 10.50.0.5 of pool 10.50.0.0/24 is held by --aux-address: use another address, or remove what holds it: address in use
 `},
-		{"a failed replay gives a live pool back", `
+		{name: "a failed replay gives a live pool back", script: `
 > pool6 2001:db8::/80
 ndp6,pool=2001:db8::/80 fe80::1/64
 > endpoint 2001:db8::/80 mac=02
@@ -161,7 +153,7 @@ ok
 > pool6 2001:db8::/64
 ndp6,pool=2001:db8::/64 fe80::1/64
 `},
-		{"a reboot ends the wait for leases", `
+		{name: "a reboot ends the wait for leases", script: `
 > pool6 2001:db8::/80
 ndp6,pool=2001:db8::/80 fe80::1/64
 > endpoint 2001:db8::/80 mac=02
@@ -173,13 +165,5 @@ ok
 > pool6 2001:db8::/64
 ndp6,pool=2001:db8::/64 fe80::1/64
 `},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			l := newLab(t, nil)
-			if diff := cmp.Diff(strings.TrimPrefix(tt.script, "\n"), l.play(tt.script)); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
+	})
 }

@@ -162,7 +162,6 @@ func parsePrefix(flag, s string, v6 bool) (netip.Prefix, error) {
 
 // lent is the answer that lends p.
 func lent(p *pool) *ipam.RequestPoolResponse {
-	// Not through the record: its prefix never changes, but the rest may be changing.
 	r := &ipam.RequestPoolResponse{PoolID: p.id, Pool: p.prefix.String(), Data: map[string]string{}}
 	if !p.is4() {
 		r.Data[dataGateway] = linkLocalGateway

@@ -73,7 +73,7 @@ func checkBlocks(blocks []netip.Prefix, is4 bool) ([]netip.Prefix, error) {
 	masked := make([]netip.Prefix, 0, len(blocks))
 	for _, b := range blocks {
 		if !b.IsValid() || b.Addr().Is4() != is4 {
-			return nil, fmt.Errorf("block %s is of the wrong family: give IPv6 blocks to --pools, IPv4 ranges to the IPv4 setting", b)
+			return nil, fmt.Errorf("block %s is of the wrong family: give IPv6 blocks to --pools, IPv4 ranges to --ipv4-pools", b)
 		}
 		b = b.Masked()
 		if err := CheckGiven(b); err != nil {
@@ -130,7 +130,7 @@ func (s *Source) IPv4(f Facts, used []netip.Prefix) (Choice, error) {
 		}
 		names = append(names, r.String())
 	}
-	return Choice{}, fmt.Errorf("choose an IPv4 pool: no /%d of %s is free of routes and pools: give --subnet, or configure another range: %w",
+	return Choice{}, fmt.Errorf("choose an IPv4 pool: no /%d of %s is free of routes and pools: give --subnet, or another range to --ipv4-pools: %w",
 		poolBits4, strings.Join(names, ", "), inet.ErrConflict)
 }
 

@@ -104,7 +104,7 @@ func TestIPv4(t *testing.T) {
 		{name: "short range", ranges: []string{"10.1.0.0/28"}, want: "10.1.0.0/28 range: IPv4 range 10.1.0.0/28"},
 		{
 			name: "all routed", facts: hostRoute("10.0.0.0/8"),
-			want: "choose an IPv4 pool: no /24 of 10.166.0.0/16 is free of routes and pools: give --subnet, or configure another range: conflict",
+			want: "choose an IPv4 pool: no /24 of 10.166.0.0/16 is free of routes and pools: give --subnet, or another range to --ipv4-pools: conflict",
 		},
 	}
 	for _, tt := range tests {

@@ -12,6 +12,6 @@ const ulaBits = 48
 // The caller stores it: it is made once in a host's life.
 func RandomULA() netip.Prefix {
 	b := [16]byte{0xfd}
-	rand.Read(b[1:6]) //nolint:errcheck // crypto/rand.Read never returns an error.
+	rand.Read(b[1:6])
 	return netip.PrefixFrom(netip.AddrFrom16(b), ulaBits)
 }
