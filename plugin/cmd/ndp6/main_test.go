@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ndp6": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			// A socket's path must be short, which the script's directory is not.
+			dir, err := os.MkdirTemp("", "ndp6")
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { os.RemoveAll(dir) })
+			env.Setenv("RUN", dir)
+			return nil
+		},
+		Condition: netnsCondition,
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"await": await},
+	})
+}
+
+// netnsCondition is true where a script may run commands in a private network
+// namespace, with unshare -n.
+func netnsCondition(cond string) (bool, error) {
+	if cond != "netns" {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	err := exec.Command("unshare", "-n", "true").Run()
+	if err != nil && os.Getenv("NDP6_REQUIRE_NETNS") == "1" {
+		return false, fmt.Errorf("make a network namespace: %w", err)
+	}
+	return err == nil, nil
+}
+
+// await returns as soon as a file is there.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await file")
+	}
+	path := ts.MkAbs(args[0])
+	for start := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		if time.Since(start) > 20*time.Second {
+			ts.Fatalf("%s is still not there", path)
+		}
+	}
+}
