@@ -40,8 +40,11 @@ func (f Foreign) CheckPool(pool netip.Prefix) error {
 		}
 	}
 	for _, r := range f.Routes {
-		// IPv4 has no prefix to share: any overlap takes hosts off the network.
-		if Covers(pool, r.Dst) || pool.Addr().Is4() && pool.Overlaps(r.Dst) {
+		switch {
+		case pool.Addr().Is4() && pool.Overlaps(r.Dst):
+			// IPv4 has no prefix to share: any overlap takes hosts off the network.
+			return fmt.Errorf("pool %s overlaps the host's route %s on %s: use a --subnet beside it: %w", pool, r.Dst, r.Link, ErrConflict)
+		case Covers(pool, r.Dst):
 			return fmt.Errorf("pool %s covers the host's route %s on %s: use a --subnet beside it, or a longer one inside it: %w", pool, r.Dst, r.Link, ErrConflict)
 		}
 	}

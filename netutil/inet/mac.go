@@ -22,7 +22,7 @@ func ParseMAC(s string) (MAC, error) {
 // cryptographic source.
 func RandomMAC() MAC {
 	var m MAC
-	rand.Read(m[:]) //nolint:errcheck // crypto/rand.Read never returns an error.
+	rand.Read(m[:]) // It never returns an error.
 	m[0] = m[0]&^0x01 | 0x02
 	return m
 }
