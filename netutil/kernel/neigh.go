@@ -12,7 +12,7 @@ import (
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
-// sizeofNdmsg is the size of struct ndmsg of linux/neighbour.h.
+// sizeofNdmsg is the size of struct ndmsg of the kernel.
 const sizeofNdmsg = 12
 
 // A Neighbor is a permanent neighbor or a proxy entry. It is comparable.
@@ -85,7 +85,7 @@ func (c *Conn) DeleteNeighbor(n Neighbor) error {
 	return nil
 }
 
-// String returns the entry as ip-neighbour(8) writes it.
+// String returns the entry as "ip neigh" writes it.
 func (n Neighbor) String() string {
 	if n.Proxy {
 		return fmt.Sprintf("neigh proxy %s dev %s", n.Addr, n.Link)

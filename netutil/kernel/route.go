@@ -104,7 +104,7 @@ func (c *Conn) DeleteRoute(r Route) error {
 	return nil
 }
 
-// String returns the route as ip-route(8) writes it.
+// String returns the route as "ip route" writes it.
 func (r Route) String() string {
 	s := "route " + r.Dst.String()
 	if r.Type == Unreachable {

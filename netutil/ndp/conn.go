@@ -171,7 +171,7 @@ func (c *Conn) probe(ctx context.Context, target netip.Addr, wait time.Duration)
 // the nonce that it was sent with, one of another host has not.
 func newNonce() []byte {
 	nonce := make([]byte, 6)
-	rand.Read(nonce) //nolint:errcheck // crypto/rand.Read never returns an error.
+	rand.Read(nonce) // It never returns an error.
 	return nonce
 }
 
