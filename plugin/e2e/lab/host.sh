@@ -1,3 +1,4 @@
+#!/bin/sh
 # The first process of a lab host: it makes the host's file system inside its
 # own mount, network and pid namespaces, says "ready", and waits. When its
 # standard input ends, it ends, and with it every process, mount and link of
@@ -44,6 +45,7 @@ if [ -n "$root" ]; then
 	umount -l /.old
 	rmdir /.old
 	echo 'nameserver 192.0.2.126' >/etc/resolv.conf
+	echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 fi
 
 ip link set lo up

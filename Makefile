@@ -1,0 +1,100 @@
+# Every target has a line in `make help`.
+
+SHELL := /bin/bash
+export GOFLAGS := -trimpath -buildvcs=false
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+TOOL     := $(GO) tool -modfile=scripts/tools/go.mod
+PLUGIN   ?= ndp6-net
+STATE    ?= /var/lib/ndp6
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/ndp6, a static binary
+	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o bin/ndp6 ./plugin/cmd/ndp6
+
+.PHONY: check
+check: lint ## lint and unit tests, in two minutes
+	$(GO) test ./...
+
+.PHONY: test
+test: check test-kernel test-race test-e2e ## everything: lint, unit, kernel and race tests, scenarios on three Docker versions
+
+.PHONY: test-kernel
+test-kernel: ## kernel tests in private namespaces, none skipped (root)
+	@scripts/need.sh ip:iproute2 nft:nftables
+	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 ./netutil/... ./driver/... ./ipam/... ./plugin ./plugin/store/... ./plugin/wire/...
+
+.PHONY: test-race
+test-race: ## unit tests under the race detector
+	@scripts/need.sh gcc:gcc libc6-dev
+	$(GO) test -race ./...
+
+.PHONY: test-e2e
+test-e2e: build lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2E_VERSIONS="28.5" narrows
+	NDP6_E2E=1 NDP6_BINARY=$(CURDIR)/bin/ndp6 $(GO) test -count=1 -timeout 18m ./plugin/e2e/...
+
+.PHONY: bench
+bench: build lab ## first ping and start time on ndp6 against Docker's own bridge (root)
+	$(GO) run ./plugin/e2e/bench -binary bin/ndp6
+
+.PHONY: demo
+demo: build ## a private LAN, router and host: create, run, ping, HTTP, clean up (root)
+	@scripts/need.sh dockerd:docker.io iptables:iptables ip:iproute2 nft:nftables perl:perl-base busybox:busybox-static
+	@$(GO) run ./plugin/e2e/demo -binary bin/ndp6
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME
+	scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: lint
+lint: ## vet, golangci-lint, shellcheck
+	@scripts/need.sh shellcheck:shellcheck
+	$(GO) vet ./...
+	$(TOOL) golangci-lint run
+	shellcheck .ci/run scripts/*.sh plugin/e2e/lab/*.sh
+
+.PHONY: fmt
+fmt: ## format the code
+	$(TOOL) golangci-lint fmt
+
+.PHONY: plugin
+plugin: build ## build/plugin, what docker plugin create takes
+	rm -rf build/plugin
+	install -D -m 0644 config.json build/plugin/config.json
+	install -D -m 0755 bin/ndp6 build/plugin/rootfs/usr/bin/ndp6
+	install -d build/plugin/rootfs/run/docker/plugins build/plugin/rootfs/hostplugins \
+		build/plugin/rootfs/hostsysnet build/plugin/rootfs$(STATE) build/plugin/rootfs/etc
+	touch build/plugin/rootfs/etc/machine-id
+
+.PHONY: install
+install: plugin ## install the managed plugin on this machine's Docker (root)
+	install -d -m 0700 $(STATE)
+	install -d /run/docker/plugins
+	docker plugin create $(PLUGIN) build/plugin
+	[ -e /etc/machine-id ] || docker plugin set $(PLUGIN) machine-id.source=/dev/null
+	docker plugin enable $(PLUGIN)
+
+.PHONY: uninstall
+uninstall: ## remove it; its networks first
+	docker plugin disable $(PLUGIN)
+	docker plugin rm $(PLUGIN)
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin build coverage.out
+
+.PHONY: clean-lab
+clean-lab: ## remove the Debian roots of the scenarios, 2 GB in /var/cache/ndp6-lab
+	rm -rf "$${NDP6_LAB_CACHE:-/var/cache/ndp6-lab}"
+
+# What the scenarios need of the machine.
+.PHONY: lab
+lab:
+	@scripts/need.sh debootstrap:debootstrap busybox:busybox-static ip:iproute2 nft:nftables perl:perl-base unshare:util-linux
