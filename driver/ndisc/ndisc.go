@@ -4,6 +4,7 @@ package ndisc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -28,6 +29,9 @@ type Speaker struct {
 	ctx    context.Context //nolint:containedctx // announcements outlive the call that asked for them.
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	// opening is held while a socket is opened, so that a link has one.
+	opening sync.Mutex
 
 	mu      sync.Mutex
 	uplinks map[string]uplink.Uplink
@@ -58,30 +62,45 @@ func New(log *slog.Logger) *Speaker {
 func (s *Speaker) Close() error {
 	s.cancel()
 	s.wg.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, c := range s.conns {
-		c.Close()
-		delete(s.conns, name)
-	}
-	return nil
+	return closeAll(s.drop(func(conn) bool { return true }))
 }
 
 // SetUplinks tells the Speaker what the uplinks are now. Sockets of links that
 // are gone or changed are closed, and opened again when next needed.
 func (s *Speaker) SetUplinks(uplinks []uplink.Uplink) {
+	byName := make(map[string]uplink.Uplink, len(uplinks))
+	for _, u := range uplinks {
+		byName[u.Name] = u
+	}
+	s.mu.Lock()
+	s.uplinks = byName
+	s.mu.Unlock()
+	stale := s.drop(func(c conn) bool { return c.link != link(byName[c.link.Name]) })
+	if err := closeAll(stale); err != nil {
+		s.log.Debug("socket of a former uplink not closed", "err", err)
+	}
+}
+
+// drop takes sockets from the Speaker, for the caller to close.
+func (s *Speaker) drop(stale func(conn) bool) []conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.uplinks)
-	for _, u := range uplinks {
-		s.uplinks[u.Name] = u
-	}
+	var dropped []conn
 	for name, c := range s.conns {
-		if link(s.uplinks[name]) != c.link {
-			c.Close()
+		if stale(c) {
+			dropped = append(dropped, c)
 			delete(s.conns, name)
 		}
 	}
+	return dropped
+}
+
+func closeAll(conns []conn) error {
+	var errs []error
+	for _, c := range conns {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Announce sends the first unsolicited advertisement for addr on the uplink at
@@ -154,21 +173,25 @@ func (s *Speaker) Probe(ctx context.Context, name string, addr netip.Addr, wait 
 }
 
 func (s *Speaker) open(name string) (conn, error) {
+	s.opening.Lock()
+	defer s.opening.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c, ok := s.conns[name]; ok {
+	c, opened := s.conns[name]
+	u, known := s.uplinks[name]
+	s.mu.Unlock()
+	switch {
+	case opened:
 		return c, nil
-	}
-	u, ok := s.uplinks[name]
-	if !ok {
+	case !known:
 		return conn{}, fmt.Errorf("uplink %q: %w", name, uplink.ErrNotFound)
 	}
-	l := link(u)
-	opened, err := ndp.Open(l)
-	if err != nil {
+	c.link = link(u)
+	var err error
+	if c.Conn, err = ndp.Open(c.link); err != nil {
 		return conn{}, err
 	}
-	c := conn{opened, l}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.conns[name] = c
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/ndp6/ndp6/driver/firewall"
 )
@@ -12,8 +13,8 @@ import (
 // costs no global address and is the same whatever the prefix becomes.
 var LinkLocalGateway = netip.MustParseAddr("fe80::1")
 
-// linkLocal is the prefix of every link's own addresses (RFC 4291 2.5.6).
-var linkLocal = netip.MustParsePrefix("fe80::/64")
+// LinkLocal is the prefix of every link's own addresses (RFC 4291 2.5.6).
+var LinkLocal = netip.MustParsePrefix("fe80::/64")
 
 // defaultMTU is that of Ethernet, for networks without an uplink to follow.
 const defaultMTU = 1500
@@ -24,8 +25,9 @@ const (
 	AliasEndpoint = "ndp6:endpoint:"
 )
 
-// Build returns what the kernel should hold for these networks and endpoints.
-// An endpoint of a network that is not among them is left out.
+// Build returns what the kernel should hold for these networks and endpoints,
+// in whatever order they come. An endpoint of a network that is not among them
+// is left out.
 func Build(networks []Network, endpoints []Endpoint, up Uplinks) Host {
 	host := Shared(networks, up)
 	byID := make(map[string]Network, len(networks))
@@ -45,7 +47,8 @@ func Build(networks []Network, endpoints []Endpoint, up Uplinks) Host {
 func Shared(networks []Network, up Uplinks) Host {
 	host := NewHost()
 	uplinks := make(map[string]bool)
-	for _, n := range networks {
+	byID := func(a, b Network) int { return strings.Compare(a.ID, b.ID) }
+	for _, n := range slices.SortedFunc(slices.Values(networks), byID) {
 		host.Policy.Networks = append(host.Policy.Networks, policy(n))
 		if n.Internal {
 			continue
@@ -106,15 +109,17 @@ func ForNetwork(n Network, up Uplinks) Host {
 	host := NewHost()
 	host.Add(n.ID,
 		Bridge{Name: n.Bridge, Alias: AliasNetwork + n.ID, MAC: n.MAC(), MTU: mtu(n, up), Up: true},
-		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(LinkLocalGateway, linkLocal.Bits())},
-		Route{Dst: linkLocal, Link: n.Bridge},
+		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(LinkLocalGateway, LinkLocal.Bits())},
+		Route{Dst: LinkLocal, Link: n.Bridge},
 	)
 	for _, p := range n.Pools {
 		host.Add(n.ID, Route{Dst: p.Prefix, Link: n.Bridge})
-		if p.Gateway.IsValid() && !p.Gateway.IsLinkLocalUnicast() {
-			host.Add(n.ID, Address{Link: n.Bridge, Prefix: netip.PrefixFrom(p.Gateway, p.Prefix.Bits())})
-		} else if p.Gateway.IsValid() && p.Gateway != LinkLocalGateway {
-			host.Add(n.ID, Address{Link: n.Bridge, Prefix: netip.PrefixFrom(p.Gateway, linkLocal.Bits())})
+		if p.Gateway.IsValid() {
+			bits := p.Prefix.Bits()
+			if LinkLocal.Contains(p.Gateway) {
+				bits = LinkLocal.Bits()
+			}
+			host.Add(n.ID, Address{Link: n.Bridge, Prefix: netip.PrefixFrom(p.Gateway, bits)})
 		}
 	}
 	return host

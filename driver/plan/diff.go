@@ -34,13 +34,6 @@ func (h Host) Add(owner string, objects ...Object) {
 	}
 }
 
-// Of returns the part of h that belongs to owner.
-func (h Host) Of(owner string) Host {
-	part := Host{Objects: maps.Clone(h.Objects), Policy: h.Policy}
-	maps.DeleteFunc(part.Objects, func(_ Key, o Owned) bool { return o.Owner != owner })
-	return part
-}
-
 // String lists the objects, one a line, in the order in which they are built.
 func (h Host) String() string {
 	var b strings.Builder
@@ -57,7 +50,7 @@ type Verb string
 const (
 	Add Verb = "add"
 	Set Verb = "set" // exists, with other properties
-	Del Verb = "del" // for a sysctl: back to what it was before us
+	Del Verb = "del" // for a sysctl: back to its Value, which it had before us
 )
 
 // An Op is one change to the kernel.
@@ -66,7 +59,13 @@ type Op struct {
 	Owned
 }
 
-func (op Op) String() string { return string(op.Verb) + " " + op.Object.String() }
+// String reads like the command that an operator would run.
+func (op Op) String() string {
+	if _, ok := op.Object.(Sysctl); ok && op.Verb == Del {
+		return "restore " + op.Object.String()
+	}
+	return string(op.Verb) + " " + op.Object.String()
+}
 
 // Diff returns the operations that lead from have to want, additions before
 // removals. A veth pair that is gone is not made again unless its endpoint is

@@ -89,6 +89,15 @@ func (n Network) MAC() inet.MAC {
 	return m
 }
 
+// Prefixes returns those of the network's pools, in their order.
+func (n Network) Prefixes() []netip.Prefix {
+	var ps []netip.Prefix
+	for _, p := range n.Pools {
+		ps = append(ps, p.Prefix)
+	}
+	return ps
+}
+
 // DualStack reports whether n has an IPv4 pool.
 func (n Network) DualStack() bool {
 	return slices.ContainsFunc(n.Pools, func(p Pool) bool { return p.Prefix.Addr().Is4() })
@@ -113,8 +122,8 @@ type Uplinks struct {
 	// For holds the uplink that each Network.Uplink stands for now. A name
 	// that stands for none is absent.
 	For map[string]Uplink
-	// RA are the links whose default route came from a router advertisement
-	// that the kernel handled. They lose it when forwarding is switched on,
-	// unless accept_ra is 2.
+	// RA are the links that learn from router advertisements which the kernel
+	// handles. They lose their default route when forwarding is switched on,
+	// and learn no other, unless accept_ra is 2.
 	RA []string
 }

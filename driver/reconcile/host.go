@@ -38,8 +38,8 @@ type Host struct {
 	snapshot uplink.Snapshot
 	// changes is the ledger's content.
 	changes map[string]Change
-	// uplinks are the names of the links that networks use.
-	uplinks []string
+	// chosen are the links that the networks' uplinks stood for last.
+	chosen map[string]string
 }
 
 // HostConfig is what a Host is made of. All fields but CheckSysctls are required.
@@ -61,7 +61,8 @@ func NewHost(c HostConfig) (*Host, error) {
 	}
 	return &Host{
 		log: c.Log, conn: c.Conn, rules: c.Rules, speaker: c.Speaker,
-		ledger: c.Ledger, checkOnly: c.CheckSysctls, changes: changes,
+		ledger: c.Ledger, checkOnly: c.CheckSysctls,
+		changes: changes, chosen: make(map[string]string),
 	}, nil
 }
 
@@ -77,59 +78,81 @@ func (h *Host) Refresh() error {
 	return nil
 }
 
+// observed is what the last Refresh saw.
+func (h *Host) observed() uplink.Snapshot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.snapshot
+}
+
 // Uplinks returns what the uplinks of these names are now, for the plan. A
 // name that stands for no link is left out. The Speaker learns of them.
 func (h *Host) Uplinks(specs []string) plan.Uplinks {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	up := plan.Uplinks{For: make(map[string]plan.Uplink), RA: h.snapshot.RALinks()}
-	var found []uplink.Uplink
-	h.uplinks = h.uplinks[:0]
-	for _, spec := range specs {
-		u, err := h.snapshot.Choose(spec)
-		if err != nil {
-			continue
-		}
-		found = append(found, u)
-		h.uplinks = append(h.uplinks, u.Name)
-		up.For[spec] = plan.Uplink{Name: u.Name, MTU: u.MTU, OnLink: u.OnLink}
-	}
+	up, found := h.uplinks(specs)
 	h.speaker.SetUplinks(found)
 	return up
 }
 
-// Choose returns the uplink that spec stands for, by the last Refresh.
-func (h *Host) Choose(spec string) (uplink.Uplink, error) {
+func (h *Host) uplinks(specs []string) (plan.Uplinks, []uplink.Uplink) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.snapshot.Choose(spec)
+	up := plan.Uplinks{For: make(map[string]plan.Uplink), RA: h.raLinks()}
+	var found []uplink.Uplink
+	for _, spec := range specs {
+		u, err := h.snapshot.Choose(spec)
+		if err != nil {
+			// While the host has no default route, auto stays where it was:
+			// neighbors on that link still reach the containers.
+			if u, err = h.snapshot.Choose(h.chosen[spec]); err != nil {
+				continue
+			}
+		}
+		h.chosen[spec] = u.Name
+		found = append(found, u)
+		up.For[spec] = plan.Uplink{Name: u.Name, MTU: u.MTU, OnLink: u.OnLink}
+	}
+	return up, found
+}
+
+// raLinks returns the links that learn from router advertisements: those that
+// have a default route from one, and those whose accept_ra was changed for
+// that. The route may be gone for a while, and comes back only if the setting stays.
+func (h *Host) raLinks() []string {
+	links := h.snapshot.RALinks()
+	for name := range h.changes {
+		link, ok := linkOf(name, "accept_ra")
+		if _, exists := h.snapshot.Link(link); ok && exists {
+			links = append(links, link)
+		}
+	}
+	slices.Sort(links)
+	return slices.Compact(links)
+}
+
+// Choose returns the uplink that spec stands for, by the last Refresh.
+func (h *Host) Choose(spec string) (uplink.Uplink, error) {
+	return h.observed().Choose(spec)
 }
 
 // HasLink reports whether a link of this name exists, by the last Refresh.
 func (h *Host) HasLink(name string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.ContainsFunc(h.snapshot.Links, func(l kernel.Link) bool { return l.Name == name })
-}
-
-func (h *Host) isUplink(name string) bool {
-	return slices.Contains(h.uplinks, name)
+	_, ok := h.observed().Link(name)
+	return ok
 }
 
 // Observe implements Kernel.
 func (h *Host) Observe(want plan.Host) (plan.Host, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	snapshot := h.observed()
 	have := plan.NewHost()
-	bridges := h.observeLinks(have)
-	for _, a := range h.snapshot.Addresses {
+	bridges := observeLinks(snapshot, have)
+	for _, a := range snapshot.Addresses {
 		// An address that an administrator gave our bridge is not ours.
 		object := plan.Address{Link: a.Link, Prefix: a.Prefix}
 		if _, ok := want.Objects[object.Key()]; ok {
 			have.Add("", object)
 		}
 	}
-	for _, r := range h.snapshot.Routes {
+	for _, r := range snapshot.Routes {
 		if r.Protocol == plan.Protocol {
 			have.Add("", plan.Route{Dst: r.Dst, Link: r.Link})
 		}
@@ -150,13 +173,14 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 	if err := h.observeSysctls(have, want); err != nil {
 		return plan.Host{}, err
 	}
+	h.observeLedger(have)
 	return have, nil
 }
 
 // observeLinks adds our links, known by their alias, and returns the bridges' names.
-func (h *Host) observeLinks(have plan.Host) map[string]bool {
+func observeLinks(snapshot uplink.Snapshot, have plan.Host) map[string]bool {
 	bridges := make(map[string]bool)
-	for _, l := range h.snapshot.Links {
+	for _, l := range snapshot.Links {
 		if id, ok := strings.CutPrefix(l.Alias, plan.AliasNetwork); ok {
 			bridges[l.Name] = true
 			have.Add(id, plan.Bridge{Name: l.Name, Alias: l.Alias, MAC: l.MAC, MTU: l.MTU, Up: l.Up})
@@ -180,8 +204,6 @@ func (h *Host) Apply(op plan.Op) error {
 	}
 	switch o := op.Object.(type) {
 	case plan.Sysctl:
-		h.mu.Lock()
-		defer h.mu.Unlock()
 		return h.setSysctl(o)
 	case plan.Bridge:
 		return h.setBridge(op.Verb, o)
@@ -204,12 +226,22 @@ func (h *Host) setBridge(verb plan.Verb, b plan.Bridge) error {
 		if err := h.conn.AddBridge(kernel.Bridge{Name: b.Name, Alias: b.Alias, MTU: b.MTU, MAC: b.MAC}); err != nil {
 			return err
 		}
-		return h.conn.SetUp(b.Name, true)
+		return errors.Join(h.refuseRA(b.Name), h.conn.SetUp(b.Name, true))
 	}
 	return errors.Join(
 		h.conn.SetMTU(b.Name, b.MTU),
 		h.conn.SetMAC(b.Name, b.MAC),
+		h.refuseRA(b.Name),
 		h.conn.SetUp(b.Name, true))
+}
+
+// refuseRA keeps the host from taking a container for a router, which it would
+// on a bridge that does not forward. The bridge is ours: nothing to restore.
+func (h *Host) refuseRA(bridge string) error {
+	if h.checkOnly {
+		return nil
+	}
+	return h.conn.SetSysctl(linkSysctl(bridge, "accept_ra"), "0")
 }
 
 func (h *Host) setVeth(verb plan.Verb, v plan.Veth) error {
@@ -243,8 +275,6 @@ func (h *Host) setProxy(p plan.Proxy) error {
 func (h *Host) remove(object plan.Object) error {
 	switch o := object.(type) {
 	case plan.Sysctl:
-		h.mu.Lock()
-		defer h.mu.Unlock()
 		return h.restoreSysctl(o.Name)
 	case plan.Bridge:
 		return h.conn.DeleteLink(o.Name)

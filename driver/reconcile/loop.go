@@ -6,6 +6,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,10 @@ const Period = time.Minute
 // settle is how long Run waits for more events after the first: a starting
 // dockerd causes dozens within a moment.
 const settle = 100 * time.Millisecond
+
+// firstRetry is how long Run waits after a pass that met errors, and twice as
+// long after each that follows, up to Period.
+const firstRetry = time.Second
 
 // A Planner says what the host should hold, by the records of the moment. Its
 // methods may be called from several goroutines.
@@ -58,11 +63,13 @@ type Loop struct {
 	planner Planner
 	kick    chan struct{}
 
+	// mu makes one writer of many callers: it is held while the kernel works.
 	mu sync.Mutex
 	// applied is what was asked of the kernel for each owner, so that Sync
 	// knows what to remove without a dump.
 	applied map[string]plan.Host
-	failed  map[string]error
+	// failed are the owners for whom not all that was asked was done, and why.
+	failed map[string]error
 }
 
 // New returns a Loop that has not touched the kernel yet.
@@ -75,23 +82,46 @@ func New(kernel Kernel, planner Planner, log *slog.Logger) *Loop {
 	}
 }
 
-// Sync makes the kernel hold what the plan says of one endpoint. It costs the
-// same whatever else the host holds.
-func (l *Loop) Sync(_ context.Context, endpoint string) error {
+// Refresh reads the links and routes that plans depend on.
+func (l *Loop) Refresh(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return l.kernel.Refresh()
+}
+
+// Sync makes the kernel hold what the plan says of one endpoint. It costs the
+// same whatever else the host holds. Where ctx ended, Run does it.
+func (l *Loop) Sync(ctx context.Context, endpoint string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		l.Kick()
+		return err
+	}
 	want := l.planner.PlanOf(endpoint)
-	errs := l.apply(plan.Diff(l.applied[endpoint], want))
+	errs := l.apply(plan.Diff(l.certain(endpoint, want), want))
 	l.remember(endpoint, want, errs[endpoint])
 	return errs[endpoint]
 }
 
 // SyncHost passes over the whole host and returns what went wrong for owner
 // and for what all owners share. What went wrong for others is retried by Run.
-func (l *Loop) SyncHost(_ context.Context, owner string) error {
+// Where ctx ended, Run does it.
+func (l *Loop) SyncHost(ctx context.Context, owner string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.pass(); err != nil {
+	if err := ctx.Err(); err != nil {
+		l.Kick()
+		return err
+	}
+	err := l.pass()
+	if err != nil || len(l.failed) > 0 {
+		l.Kick()
+	}
+	if err != nil {
 		return err
 	}
 	return errors.Join(l.failed[""], l.failed[owner])
@@ -115,12 +145,12 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer cancel()
 	wg.Go(func() { l.watch(ctx) })
 
-	delay := Period
+	var retry time.Duration // 0 while the host is as planned
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(delay):
+		case <-time.After(cmp.Or(retry, Period)):
 		case <-l.kick:
 			if !sleep(ctx, settle) {
 				return nil
@@ -131,15 +161,13 @@ func (l *Loop) Run(ctx context.Context) error {
 			default:
 			}
 		}
-		if err := l.repair(); err != nil {
-			if delay == Period {
-				delay = time.Second / 2
-			}
-			delay = min(2*delay, Period-1)
-			l.log.Warn("host not as planned", "err", err, "retry_in", delay)
+		err := l.repair()
+		if err == nil {
+			retry = 0
 			continue
 		}
-		delay = Period
+		retry = min(max(2*retry, firstRetry), Period)
+		l.log.Warn("host not as planned", "err", err, "retry_in", retry)
 	}
 }
 
@@ -190,21 +218,53 @@ func (l *Loop) pass() error {
 	if changed {
 		l.log.Info("rules set", "networks", len(want.Policy.Networks))
 	}
-	errs := l.apply(plan.Diff(have, want))
+	errs := l.apply(l.own(plan.Diff(have, want)))
 	if rulesErr != nil {
 		errs[""] = errors.Join(errs[""], fmt.Errorf("set rules: %w", rulesErr))
 	}
-	clear(l.applied)
+	before := l.applied
+	l.applied = make(map[string]plan.Host)
 	for _, o := range want.Objects {
-		part, ok := l.applied[o.Owner]
-		if !ok {
-			part = plan.NewHost()
-			l.applied[o.Owner] = part
-		}
-		part.Add(o.Owner, o.Object)
+		l.asked(o.Owner, o.Object)
+	}
+	for owner := range errs {
+		l.keep(owner, before[owner])
 	}
 	l.failed = errs
 	return nil
+}
+
+// asked notes an object that the kernel was asked to hold.
+func (l *Loop) asked(owner string, o plan.Object) {
+	part, ok := l.applied[owner]
+	if !ok {
+		part = plan.NewHost()
+		l.applied[owner] = part
+	}
+	part.Add(owner, o)
+}
+
+// keep notes what there was before an error, and may still be.
+func (l *Loop) keep(owner string, before plan.Host) {
+	for _, o := range before.Objects {
+		l.asked(owner, o.Object)
+	}
+}
+
+// own gives removals to whom the object was made for: the kernel does not tell.
+func (l *Loop) own(ops []plan.Op) []plan.Op {
+	owners := make(map[plan.Key]string)
+	for owner, part := range l.applied {
+		for k := range part.Objects {
+			owners[k] = owner
+		}
+	}
+	for i, op := range ops {
+		if op.Verb == plan.Del {
+			ops[i].Owner = cmp.Or(op.Owner, owners[op.Key()])
+		}
+	}
+	return ops
 }
 
 // apply carries out ops and returns the errors of each owner. An operation
@@ -222,23 +282,34 @@ func (l *Loop) apply(ops []plan.Op) map[string]error {
 	return errs
 }
 
-// remember notes what the kernel was asked to hold for owner. After an error
-// what was there before may still be, so it stays on the list.
-func (l *Loop) remember(owner string, want plan.Host, err error) {
-	if err != nil {
-		if before, ok := l.applied[owner]; ok {
-			for _, o := range before.Objects {
-				want.Add(owner, o.Object)
-			}
-		}
-		l.failed[owner] = err
-		l.Kick()
-	} else {
-		delete(l.failed, owner)
+// certain returns what the kernel holds for owner. After an error that is not
+// known of any object: what is wanted is done again, what is not is removed.
+func (l *Loop) certain(owner string, want plan.Host) plan.Host {
+	have := l.applied[owner]
+	if l.failed[owner] == nil {
+		return have
 	}
-	if len(want.Objects) == 0 {
-		delete(l.applied, owner)
+	rest := plan.NewHost()
+	for k, o := range have.Objects {
+		if _, ok := want.Objects[k]; !ok {
+			rest.Add(owner, o.Object)
+		}
+	}
+	return rest
+}
+
+// remember notes what Sync asked the kernel to hold for owner.
+func (l *Loop) remember(owner string, want plan.Host, err error) {
+	before := l.applied[owner]
+	delete(l.applied, owner)
+	if len(want.Objects) > 0 {
+		l.applied[owner] = want
+	}
+	if err == nil {
+		delete(l.failed, owner)
 		return
 	}
-	l.applied[owner] = want
+	l.keep(owner, before)
+	l.failed[owner] = err
+	l.Kick()
 }

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/ndp6/ndp6/driver/plan"
@@ -21,10 +23,24 @@ type Change struct {
 }
 
 // allForwarding is the setting that writes all links' own.
-var allForwarding = linkForwarding("all")
+var allForwarding = linkSysctl("all", "forwarding")
 
-// observeSysctls adds the current value of every wanted setting to have, and
-// for settings that are no longer wanted the value to go back to.
+// allForwarding4 is its counterpart for IPv4.
+const allForwarding4 = "net/ipv4/ip_forward"
+
+// linkSysctl is the name of a link's IPv6 setting.
+func linkSysctl(link, key string) string { return "net/ipv6/conf/" + link + "/" + key }
+
+// linkOf is the link whose IPv6 setting of this key name is.
+func linkOf(name, key string) (link string, ok bool) {
+	link, ok = strings.CutPrefix(name, "net/ipv6/conf/")
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(link, "/"+key)
+}
+
+// observeSysctls adds the current value of every wanted setting to have.
 func (h *Host) observeSysctls(have, want plan.Host) error {
 	for _, o := range want.Objects {
 		s, ok := o.Object.(plan.Sysctl)
@@ -40,10 +56,20 @@ func (h *Host) observeSysctls(have, want plan.Host) error {
 		}
 		have.Add(o.Owner, plan.Sysctl{Name: s.Name, Value: value})
 	}
+	return nil
+}
+
+// observeLedger adds the settings that were changed, with the value to go back
+// to where they are not wanted any more.
+func (h *Host) observeLedger(have plan.Host) {
+	if h.checkOnly {
+		return // an earlier process wrote; this one may not
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for name, c := range h.changes {
 		have.Add("", plan.Sysctl{Name: name, Value: c.Old})
 	}
-	return nil
 }
 
 // setSysctl writes a setting after noting what it was, so that a killed
@@ -70,7 +96,7 @@ func (h *Host) setSysctl(s plan.Sysctl) error {
 // note records a change before it is made. The first old value wins: a later
 // one may be our own, or that of somebody who fights us.
 func (h *Host) note(name, old, wrote string) error {
-	if _, ok := h.changes[name]; ok {
+	if _, ok := h.change(name); ok {
 		return nil
 	}
 	c := Change{Old: old, Wrote: wrote}
@@ -84,15 +110,25 @@ func (h *Host) note(name, old, wrote string) error {
 	if err := h.ledger.Put(name, c); err != nil {
 		return fmt.Errorf("record sysctl %s: %w", name, err)
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.changes[name] = c
 	return nil
+}
+
+// change returns the entry of the ledger for a setting.
+func (h *Host) change(name string) (Change, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c, ok := h.changes[name]
+	return c, ok
 }
 
 // forwardingLinks returns the links that forward by a setting of their own.
 func (h *Host) forwardingLinks() ([]string, error) {
 	var links []string
-	for _, l := range h.snapshot.Links {
-		value, err := h.conn.Sysctl(linkForwarding(l.Name))
+	for _, l := range h.observed().Links {
+		value, err := h.conn.Sysctl(linkSysctl(l.Name, "forwarding"))
 		if err != nil && !errors.Is(err, kernel.ErrNotFound) {
 			return nil, err
 		}
@@ -103,12 +139,10 @@ func (h *Host) forwardingLinks() ([]string, error) {
 	return links, nil
 }
 
-func linkForwarding(link string) string { return "net/ipv6/conf/" + link + "/forwarding" }
-
 // restoreSysctl writes a setting back to what it was before us, if it still is
 // what we wrote.
 func (h *Host) restoreSysctl(name string) error {
-	c, ok := h.changes[name]
+	c, ok := h.change(name)
 	if !ok {
 		return nil
 	}
@@ -125,39 +159,42 @@ func (h *Host) restoreSysctl(name string) error {
 	if err := h.ledger.Delete(name); err != nil {
 		return fmt.Errorf("forget sysctl %s: %w", name, err)
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	delete(h.changes, name)
 	return nil
 }
 
 func (h *Host) restoreValue(name string, c Change) error {
-	if name != allForwarding {
-		return h.conn.SetSysctl(name, c.Old)
-	}
-	if link, ok := h.otherRouter(); ok {
-		h.log.Info("forwarding left on: another bridge routes IPv6", "link", link)
-		return nil
+	if name == allForwarding || name == allForwarding4 {
+		if link, ok := h.otherRouter(name == allForwarding); ok {
+			h.log.Info("forwarding left on: another bridge routes as well", "sysctl", name, "link", link)
+			return nil
+		}
 	}
 	errs := []error{h.conn.SetSysctl(name, c.Old)}
 	for _, link := range c.Forwarding {
-		if err := h.conn.SetSysctl(linkForwarding(link), "1"); !errors.Is(err, kernel.ErrNotFound) {
+		if err := h.conn.SetSysctl(linkSysctl(link, "forwarding"), "1"); !errors.Is(err, kernel.ErrNotFound) {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// otherRouter returns a bridge of somebody else that has a global or unique
-// local IPv6 address: a network of Docker's own bridge driver, say, which
-// relies on forwarding as well.
-func (h *Host) otherRouter() (string, bool) {
+// otherRouter returns a bridge of somebody else that has an address of the
+// family, link-local ones apart: a network of Docker's own bridge driver, say,
+// which relies on forwarding as well. A bridge that is an uplink does not.
+func (h *Host) otherRouter(ipv6 bool) (string, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	uplinks := slices.Collect(maps.Values(h.chosen))
 	for _, a := range h.snapshot.Addresses {
-		if !a.Prefix.Addr().Is6() || a.Prefix.Addr().IsLinkLocalUnicast() {
+		if addr := a.Prefix.Addr(); addr.Is6() != ipv6 || addr.IsLinkLocalUnicast() {
 			continue
 		}
-		for _, l := range h.snapshot.Links {
-			if l.Name == a.Link && l.Kind == "bridge" && !ours(l.Alias) && !h.isUplink(l.Name) {
-				return l.Name, true
-			}
+		l, ok := h.snapshot.Link(a.Link)
+		if ok && l.Kind == "bridge" && !ours(l.Alias) && !slices.Contains(uplinks, l.Name) {
+			return l.Name, true
 		}
 	}
 	return "", false
@@ -166,8 +203,6 @@ func (h *Host) otherRouter() (string, bool) {
 // Missing returns the commands that would write the settings that want needs
 // and the host does not have, in their order.
 func (h *Host) Missing(want plan.Host) ([]string, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	have := plan.NewHost()
 	if err := h.observeSysctls(have, want); err != nil {
 		return nil, err
@@ -193,7 +228,5 @@ func ours(alias string) bool {
 
 // Foreign returns what the host uses besides ndp6's own objects.
 func (h *Host) Foreign() inet.Foreign {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.snapshot.Foreign(ours, plan.Protocol)
+	return h.observed().Foreign(ours, plan.Protocol)
 }

@@ -20,8 +20,11 @@ import (
 // Auto stands for the link of the IPv6 default route.
 const Auto = "auto"
 
-// ErrNotFound is wrapped by Choose where no link fits. It may appear later.
+// ErrNotFound is wrapped by Choose where no link fits. One may appear later.
 var ErrNotFound = errors.New("no such uplink")
+
+// aliasPrefix starts the aliases of ndp6's own links, which lead to no router.
+const aliasPrefix = "ndp6:"
 
 // An Uplink is a host link towards the router.
 type Uplink struct {
@@ -71,15 +74,26 @@ func (s Snapshot) Choose(spec string) (Uplink, error) {
 		}
 		name = r.Link
 	}
-	i := slices.IndexFunc(s.Links, func(l kernel.Link) bool { return l.Name == name })
-	if i < 0 {
-		return Uplink{}, fmt.Errorf("uplink %q does not exist: use auto or one of %s: %w", spec, strings.Join(s.candidates(), ", "), ErrNotFound)
+	l, ok := s.Link(name)
+	switch {
+	case !ok:
+		return Uplink{}, fmt.Errorf("uplink %q does not exist: %s: %w", name, s.advice(), ErrNotFound)
+	case !canLead(l):
+		return Uplink{}, fmt.Errorf("uplink %q leads to no router: %s: %w", name, s.advice(), ErrNotFound)
 	}
-	l := s.Links[i]
 	return Uplink{
 		Name: l.Name, Index: l.Index, MAC: l.MAC, MTU: l.MTU,
 		OnLink: s.onLink(name), Source: s.source(name),
 	}, nil
+}
+
+// Link returns the link of this name.
+func (s Snapshot) Link(name string) (kernel.Link, bool) {
+	i := slices.IndexFunc(s.Links, func(l kernel.Link) bool { return l.Name == name })
+	if i < 0 {
+		return kernel.Link{}, false
+	}
+	return s.Links[i], true
 }
 
 // RALinks returns the links whose default route came from a router
@@ -168,21 +182,26 @@ func (s Snapshot) source(name string) netip.Addr {
 	return source
 }
 
-// candidates names the links that an operator may have meant.
-func (s Snapshot) candidates() []string {
-	var names []string
+// canLead reports whether l can lead towards a router.
+func canLead(l kernel.Link) bool {
+	return l.Name != "lo" && !strings.HasPrefix(l.Alias, aliasPrefix)
+}
+
+// advice names what an operator may have meant.
+func (s Snapshot) advice() string {
+	var links, veths []string
 	for _, l := range s.Links {
-		if l.Name != "lo" && l.Kind != "veth" && !strings.HasPrefix(l.Alias, "ndp6:") {
-			names = append(names, l.Name)
+		switch {
+		case !canLead(l):
+		case l.Kind == "veth":
+			veths = append(veths, l.Name)
+		default:
+			links = append(links, l.Name)
 		}
 	}
 	// A veth may be an uplink in a laboratory, but is noise among real ones.
-	if len(names) == 0 {
-		for _, l := range s.Links {
-			if l.Name != "lo" {
-				names = append(names, l.Name)
-			}
-		}
+	if len(links) == 0 {
+		links = veths
 	}
-	return names
+	return "use one of " + strings.Join(append([]string{Auto}, links...), ", ")
 }
