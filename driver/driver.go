@@ -70,11 +70,15 @@ type Driver struct {
 	log    *slog.Logger
 	config Config
 	loop   *reconcile.Loop
-	// probes are those that run beside: Run waits for them.
-	probes  sync.WaitGroup
-	closing chan struct{}
 
-	// recording is held while an endpoint's record changes, before mu.
+	// ctx is that of probes beside, which outlive the call that asked for
+	// them. Run ends it and waits for them.
+	ctx    context.Context
+	cancel context.CancelFunc
+	probes sync.WaitGroup
+
+	// recording is held, before mu, while an endpoint's record changes in the
+	// store and here, so that both see changes in one order.
 	recording sync.Mutex
 
 	mu        sync.Mutex
@@ -96,8 +100,9 @@ func New(c Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read endpoints: %w", err)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
 	d := &Driver{
-		log: c.Log, config: c, closing: make(chan struct{}),
+		log: c.Log, config: c, ctx: ctx, cancel: cancel,
 		networks: networks, endpoints: endpoints,
 		holders: make(map[netip.Addr]string),
 	}
@@ -113,30 +118,35 @@ func New(c Config) (*Driver, error) {
 // Restore makes the kernel match the records. Call it before answering calls.
 // An object that cannot be restored is logged, and retried by Run.
 func (d *Driver) Restore(ctx context.Context) error {
-	if err := d.config.Host.Refresh(); err != nil {
+	if err := d.loop.Refresh(ctx); err != nil {
 		return err
 	}
 	if err := d.loop.SyncHost(ctx, ""); err != nil {
 		d.log.Warn("host not restored", "err", err)
-		d.loop.Kick()
 	}
 	return nil
 }
 
-// Run keeps the kernel matching until ctx ends, and returns nil then.
+// Run keeps the kernel matching until ctx ends, and returns nil then. It is
+// called once.
 func (d *Driver) Run(ctx context.Context) error {
 	err := d.loop.Run(ctx)
-	close(d.closing)
+	d.mu.Lock()
+	d.cancel() // under mu: no probe begins after it
+	d.mu.Unlock()
 	d.probes.Wait()
 	return err
 }
 
 // Plan implements reconcile.Planner.
 func (d *Driver) Plan() plan.Host {
+	up := d.config.Host.Uplinks(d.uplinkSpecs())
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.uplinks = d.config.Host.Uplinks(d.uplinkSpecs())
-	return plan.Build(d.sortedNetworks(), slices.Collect(maps.Values(d.endpoints)), d.uplinks)
+	d.uplinks = up
+	networks := slices.Collect(maps.Values(d.networks))
+	endpoints := slices.Collect(maps.Values(d.endpoints))
+	d.mu.Unlock()
+	return plan.Build(networks, endpoints, up)
 }
 
 // PlanOf implements reconcile.Planner.
@@ -155,18 +165,11 @@ func (d *Driver) planOf(e plan.Endpoint) plan.Host {
 	return plan.ForEndpoint(n, e, d.uplinks)
 }
 
-// sortedNetworks returns the networks in a fixed order, so that what they share
-// is planned the same way each time.
-func (d *Driver) sortedNetworks() []plan.Network {
-	var ns []plan.Network
-	for _, id := range slices.Sorted(maps.Keys(d.networks)) {
-		ns = append(ns, d.networks[id])
-	}
-	return ns
-}
-
+// uplinkSpecs returns the uplinks that networks name, each once, sorted.
 func (d *Driver) uplinkSpecs() []string {
 	specs := make(map[string]bool)
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, n := range d.networks {
 		if !n.Internal {
 			specs[n.Uplink] = true

@@ -34,12 +34,8 @@ func (d *Driver) CreateEndpoint(_ context.Context, r *network.CreateEndpointRequ
 	if err != nil {
 		return nil, err
 	}
-	if err := d.hold(e); err != nil {
+	if err := d.record(e); err != nil {
 		return nil, err
-	}
-	if err := d.config.Endpoints.Put(e.ID, e); err != nil {
-		d.release(e.ID)
-		return nil, fmt.Errorf("record endpoint %s: %w", short(e.ID), err)
 	}
 	var resp network.CreateEndpointResponse
 	if !given {
@@ -91,7 +87,7 @@ func newEndpoint(n plan.Network, r *network.CreateEndpointRequest) (e plan.Endpo
 		}
 		i := slices.IndexFunc(n.Pools, func(pool plan.Pool) bool { return pool.Prefix.Contains(p.Addr()) })
 		if i < 0 {
-			return e, given, fmt.Errorf("address %s is outside the network's pools %s: use an address inside one", p.Addr(), prefixes(n))
+			return e, given, fmt.Errorf("address %s is outside the network's pools %s: use an address inside one", p.Addr(), n.Prefixes())
 		}
 		e.Addrs = append(e.Addrs, p.Addr())
 		if p.Addr().Is6() && !derived(n.Pools[i].Prefix, e.MAC, p.Addr()) {
@@ -107,51 +103,83 @@ func derived(pool netip.Prefix, mac inet.MAC, addr netip.Addr) bool {
 	return err == nil && a == addr
 }
 
-func prefixes(n plan.Network) []netip.Prefix {
-	var ps []netip.Prefix
-	for _, p := range n.Pools {
-		ps = append(ps, p.Prefix)
+// record takes e among the endpoints, here and in the store.
+func (d *Driver) record(e plan.Endpoint) error {
+	d.recording.Lock()
+	defer d.recording.Unlock()
+	stale, err := d.hold(e)
+	if err != nil {
+		return err
 	}
-	return ps
+	for _, id := range stale {
+		err = errors.Join(err, d.drop(id))
+	}
+	if err == nil {
+		if err = d.config.Endpoints.Put(e.ID, e); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("record endpoint %s: %w", short(e.ID), err)
+	}
+	d.release(e.ID)
+	return err
 }
 
 // hold takes e among the endpoints unless another endpoint or a gateway has
-// one of its addresses.
-func (d *Driver) hold(e plan.Endpoint) error {
+// one of its addresses. An endpoint that never joined does not count: Docker
+// sends no DeleteEndpoint after a CreateEndpoint whose answer it did not get,
+// but releases the address. Such endpoints are returned.
+func (d *Driver) hold(e plan.Endpoint) (stale []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n, ok := d.networks[e.Network]
 	if !ok {
-		return fmt.Errorf("network %q was removed meanwhile", short(e.Network))
+		return nil, fmt.Errorf("network %q was removed meanwhile", short(e.Network))
 	}
 	if _, ok := d.endpoints[e.ID]; ok {
-		return fmt.Errorf("endpoint %s exists: delete it first", short(e.ID))
+		return nil, fmt.Errorf("endpoint %s exists: delete it first", short(e.ID))
 	}
 	for _, a := range e.Addrs {
-		if id, ok := d.holders[a]; ok {
-			return fmt.Errorf("address %s belongs to endpoint %s: use another address", a, short(id))
+		if id, ok := d.holders[a]; ok && d.endpoints[id].Joined {
+			return nil, fmt.Errorf("address %s belongs to endpoint %s: use another address", a, short(id))
+		} else if ok {
+			stale = append(stale, id)
 		}
 		if slices.ContainsFunc(n.Pools, func(p plan.Pool) bool { return p.Gateway == a }) {
-			return fmt.Errorf("address %s is the network's gateway: use another address", a)
+			return nil, fmt.Errorf("address %s is the network's gateway: use another address", a)
 		}
 	}
 	for _, a := range e.Addrs {
 		d.holders[a] = e.ID
 	}
 	d.endpoints[e.ID] = e
+	slices.Sort(stale)
+	return slices.Compact(stale), nil
+}
+
+// drop takes an endpoint from the endpoints, here and in the store. Whoever
+// calls holds recording.
+func (d *Driver) drop(id string) error {
+	if !d.release(id) {
+		return nil
+	}
+	if err := d.config.Endpoints.Delete(id); err != nil {
+		return fmt.Errorf("forget endpoint %s: %w", short(id), err)
+	}
 	return nil
 }
 
-// release takes an endpoint from the endpoints.
-func (d *Driver) release(id string) {
+// release takes an endpoint from the endpoints and reports whether it was one.
+func (d *Driver) release(id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	_, ok := d.endpoints[id]
 	for _, a := range d.endpoints[id].Addrs {
 		if d.holders[a] == id {
 			delete(d.holders, a)
 		}
 	}
 	delete(d.endpoints, id)
+	return ok
 }
 
 // DeleteEndpoint forgets the endpoint, and undoes what Leave should have
@@ -161,18 +189,12 @@ func (d *Driver) DeleteEndpoint(ctx context.Context, r *network.DeleteEndpointRe
 	return d.forget(ctx, r.EndpointID)
 }
 
+// forget gets as far as it can: Docker forgets the endpoint whatever the answer.
 func (d *Driver) forget(ctx context.Context, id string) error {
-	d.mu.Lock()
-	_, ok := d.endpoints[id]
-	d.mu.Unlock()
-	if !ok {
-		return nil
-	}
-	if err := d.config.Endpoints.Delete(id); err != nil {
-		return fmt.Errorf("forget endpoint %s: %w", short(id), err)
-	}
-	d.release(id)
-	return d.loop.Sync(ctx, id)
+	d.recording.Lock()
+	err := d.drop(id)
+	d.recording.Unlock()
+	return errors.Join(err, d.loop.Sync(ctx, id))
 }
 
 // EndpointInfo answers an empty map: Docker up to 26 fails the start of a

@@ -36,7 +36,7 @@ func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.Joi
 	}
 	d.mu.Lock()
 	e, ok := d.endpoints[r.EndpointID]
-	first := !d.anotherIn(r.SandboxKey, r.EndpointID)
+	first := !d.anotherRouted(r.SandboxKey, r.EndpointID)
 	d.mu.Unlock()
 	if !ok || e.Network != n.ID {
 		return nil, fmt.Errorf("endpoint %q is not known to ndp6: start the container again", short(r.EndpointID))
@@ -50,7 +50,7 @@ func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.Joi
 		}
 	}
 	if err := d.join(ctx, e.ID, r.SandboxKey); err != nil {
-		return nil, errors.Join(err, d.leave(ctx, e.ID))
+		return nil, errors.Join(err, d.leave(context.WithoutCancel(ctx), e.ID))
 	}
 	if async {
 		d.probeBeside(e.ID, proxies)
@@ -60,12 +60,13 @@ func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.Joi
 
 // join records the endpoint as joined and makes the kernel follow.
 func (d *Driver) join(ctx context.Context, id, sandbox string) error {
-	if err := d.modify(id, func(e *plan.Endpoint) {
+	_, err := d.modify(id, func(e *plan.Endpoint) {
 		e.Joined, e.Joining, e.Sandbox = true, true, sandbox
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	err := d.loop.Sync(ctx, id)
+	err = d.loop.Sync(ctx, id)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e, ok := d.endpoints[id]; ok {
@@ -75,9 +76,9 @@ func (d *Driver) join(ctx context.Context, id, sandbox string) error {
 	return err
 }
 
-// modify changes the record of an endpoint, if it still exists.
-func (d *Driver) modify(id string, change func(*plan.Endpoint)) error {
-	// The store writes one record at a time anyway; this keeps its order that of the changes.
+// modify changes the record of an endpoint and returns it, the zero Endpoint if
+// there is none.
+func (d *Driver) modify(id string, change func(*plan.Endpoint)) (plan.Endpoint, error) {
 	d.recording.Lock()
 	defer d.recording.Unlock()
 	d.mu.Lock()
@@ -88,18 +89,22 @@ func (d *Driver) modify(id string, change func(*plan.Endpoint)) error {
 	}
 	d.mu.Unlock()
 	if !ok {
-		return nil
+		return plan.Endpoint{}, nil
 	}
 	if err := d.config.Endpoints.Put(id, e); err != nil {
-		return fmt.Errorf("record endpoint %s: %w", short(id), err)
+		return e, fmt.Errorf("record endpoint %s: %w", short(id), err)
 	}
-	return nil
+	return e, nil
 }
 
-// anotherIn reports whether another of our endpoints is in the sandbox.
-func (d *Driver) anotherIn(sandbox, id string) bool {
+// anotherRouted reports whether another of our endpoints in the sandbox was
+// given static routes.
+func (d *Driver) anotherRouted(sandbox, id string) bool {
 	for _, e := range d.endpoints {
-		if e.Joined && e.Sandbox == sandbox && e.ID != id {
+		if !e.Joined || e.Sandbox != sandbox || e.ID == id {
+			continue
+		}
+		if n := d.networks[e.Network]; n.SplitDefault && gateway6(n, e).IsValid() {
 			return true
 		}
 	}
@@ -113,7 +118,7 @@ func (d *Driver) Leave(ctx context.Context, r *network.LeaveRequest) error {
 }
 
 func (d *Driver) leave(ctx context.Context, id string) error {
-	err := d.modify(id, func(e *plan.Endpoint) {
+	_, err := d.modify(id, func(e *plan.Endpoint) {
 		e.Joined, e.Joining, e.Sandbox, e.Withdrawn = false, false, "", nil
 	})
 	return errors.Join(err, d.loop.Sync(ctx, id))
@@ -121,46 +126,51 @@ func (d *Driver) leave(ctx context.Context, id string) error {
 
 // answer is the recipe that works on every Docker version. It never has a
 // route to ::/0, which breaks the start of a container on Docker 28 and newer.
-// first says that the sandbox has no other endpoint of ours: two would
-// collide in their routes.
+// first says that the sandbox has no other endpoint with such routes: they
+// would collide.
 func answer(n plan.Network, e plan.Endpoint, first bool) *network.JoinResponse {
 	resp := &network.JoinResponse{
 		InterfaceName: network.InterfaceName{SrcName: e.ContainerSide(), DstPrefix: "eth"},
 		// Else Docker adds an interface on docker_gwbridge where it sees no IPv4 gateway.
 		DisableGatewayService: true,
 	}
-	if n.Internal {
+	if g := gateway(n, e, netip.Addr.Is4); g.IsValid() {
+		resp.Gateway = g.String()
+	}
+	g := gateway6(n, e)
+	if !g.IsValid() {
 		return resp
 	}
-	var gateway6 netip.Addr
-	for _, addr := range e.Addrs {
-		gateway := gatewayOf(n, addr)
-		switch {
-		case !gateway.IsValid():
-		case addr.Is4():
-			resp.Gateway = gateway.String()
-		default:
-			gateway6 = gateway
-			resp.GatewayIPv6 = gateway.String()
-		}
-	}
-	if !gateway6.IsValid() || !n.SplitDefault || !first {
+	resp.GatewayIPv6 = g.String()
+	if !n.SplitDefault || !first {
 		return resp
 	}
-	if gateway6.IsLinkLocalUnicast() {
+	if g.IsLinkLocalUnicast() {
 		// Docker 26 looks the gateway up before the link's own route is there.
 		resp.StaticRoutes = append(resp.StaticRoutes, &network.StaticRoute{
-			Destination: netip.PrefixFrom(gateway6, gateway6.BitLen()).String(), RouteType: routeConnected,
+			Destination: netip.PrefixFrom(g, g.BitLen()).String(), RouteType: routeConnected,
 		})
 	}
 	if resp.Gateway == "" {
 		for _, half := range []string{"::/1", "8000::/1"} {
 			resp.StaticRoutes = append(resp.StaticRoutes, &network.StaticRoute{
-				Destination: half, RouteType: routeVia, NextHop: gateway6.String(),
+				Destination: half, RouteType: routeVia, NextHop: g.String(),
 			})
 		}
 	}
 	return resp
+}
+
+func gateway6(n plan.Network, e plan.Endpoint) netip.Addr { return gateway(n, e, netip.Addr.Is6) }
+
+// gateway returns the gateway of the endpoint's first address of a family. An
+// internal network has none.
+func gateway(n plan.Network, e plan.Endpoint, family func(netip.Addr) bool) netip.Addr {
+	i := slices.IndexFunc(e.Addrs, family)
+	if i < 0 || n.Internal {
+		return netip.Addr{}
+	}
+	return gatewayOf(n, e.Addrs[i])
 }
 
 // gatewayOf returns the gateway of the pool that addr is from. An IPv6 pool
@@ -224,21 +234,20 @@ func (d *Driver) probe(ctx context.Context, proxies []plan.Proxy) error {
 // probeBeside probes while the container starts, and withdraws an address that
 // another host turns out to hold.
 func (d *Driver) probeBeside(id string, proxies []plan.Proxy) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ctx.Err() != nil {
+		return
+	}
 	for _, p := range proxies {
 		d.probes.Go(func() {
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			go func() {
-				select {
-				case <-d.closing:
-					cancel()
-				case <-ctx.Done():
-				}
-			}()
-			err := d.config.Prober.Probe(ctx, p.Link, p.Addr, dadAsyncTime)
+			err := d.config.Prober.Probe(d.ctx, p.Link, p.Addr, dadAsyncTime)
 			var dup *ndp.DuplicateError
-			if errors.As(err, &dup) {
-				d.withdraw(ctx, id, p, dup)
+			switch {
+			case errors.As(err, &dup):
+				d.withdraw(d.ctx, id, p, dup)
+			case err != nil && d.ctx.Err() == nil:
+				d.log.Warn("address not probed", "addr", p.Addr, "uplink", p.Link, "err", err)
 			}
 		})
 	}
@@ -247,11 +256,14 @@ func (d *Driver) probeBeside(id string, proxies []plan.Proxy) {
 // withdraw ends answering for an address that another host holds. The
 // container keeps it, unreachable from outside, until it is started again.
 func (d *Driver) withdraw(ctx context.Context, id string, p plan.Proxy, dup *ndp.DuplicateError) {
-	err := d.modify(id, func(e *plan.Endpoint) {
-		if e.Joined {
+	e, err := d.modify(id, func(e *plan.Endpoint) {
+		if e.Joined && slices.Contains(e.Addrs, p.Addr) {
 			e.Withdrawn = append(slices.Clone(e.Withdrawn), p.Addr)
 		}
 	})
+	if !slices.Contains(e.Withdrawn, p.Addr) {
+		return // the endpoint left meanwhile
+	}
 	err = errors.Join(err, d.loop.Sync(ctx, id))
 	d.log.Warn("address withdrawn: another host on the uplink holds it; start the container again for another one",
 		"addr", p.Addr, "uplink", p.Link, "owner", dup.Owner, "endpoint", short(id), "err", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/docker/go-plugins-helpers/network"
@@ -22,6 +23,9 @@ const (
 	keyEnableIPv4 = "com.docker.network.enable_ipv4"
 )
 
+// noIPv4 is the pool by which ndp6's IPAM gives Docker before 28 a network without IPv4.
+const noIPv4 = "0.0.0.0/0"
+
 // maxBits are the longest prefixes with room for a gateway and a container.
 const (
 	maxBits6 = 126
@@ -36,25 +40,31 @@ func (d *Driver) CreateNetwork(ctx context.Context, r *network.CreateNetworkRequ
 	if err != nil {
 		return err
 	}
-	if same, err := d.known(n); same || err != nil {
+	known, err := d.known(n)
+	if err != nil {
 		return err
 	}
-	if err := d.checkHost(n); err != nil {
+	if known {
+		return d.loop.SyncHost(ctx, n.ID)
+	}
+	if err := d.checkHost(ctx, n); err != nil {
 		return err
 	}
 	if err := d.admit(n); err != nil {
 		return err
 	}
-	if err := d.config.Networks.Put(n.ID, n); err != nil {
-		d.mu.Lock()
-		delete(d.networks, n.ID)
-		d.mu.Unlock()
-		return fmt.Errorf("record network %s: %w", short(n.ID), err)
-	}
-	if err := d.loop.SyncHost(ctx, n.ID); err != nil {
-		return errors.Join(err, d.DeleteNetwork(ctx, &network.DeleteNetworkRequest{NetworkID: n.ID}))
+	if err := d.makeNetwork(ctx, n); err != nil {
+		// Docker sends no DeleteNetwork after an error.
+		return errors.Join(err, d.forgetNetwork(context.WithoutCancel(ctx), n.ID))
 	}
 	return nil
+}
+
+func (d *Driver) makeNetwork(ctx context.Context, n plan.Network) error {
+	if err := d.config.Networks.Put(n.ID, n); err != nil {
+		return fmt.Errorf("record network %s: %w", short(n.ID), err)
+	}
+	return d.loop.SyncHost(ctx, n.ID)
 }
 
 // newNetwork checks a request by itself and returns its record.
@@ -62,7 +72,10 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 	if r.NetworkID == "" {
 		return plan.Network{}, errors.New("create network: NetworkID is empty")
 	}
-	generic, _ := r.Options[keyGeneric].(map[string]any)
+	generic, ok := r.Options[keyGeneric].(map[string]any)
+	if !ok && r.Options[keyGeneric] != nil {
+		return plan.Network{}, fmt.Errorf("create network: %s is a %T, not options by key", keyGeneric, r.Options[keyGeneric])
+	}
 	o, err := parseOptions(generic, d.config.Uplink, d.log)
 	if err != nil {
 		return plan.Network{}, err
@@ -81,27 +94,34 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 	if len(r.IPv6Data) == 0 {
 		return plan.Network{}, errors.New("network has no IPv6 pool: add --ipv6 to docker network create, or enable_ipv6: true to the compose file")
 	}
-	for _, data := range append(r.IPv6Data, r.IPv4Data...) {
+	for _, data := range slices.Concat(r.IPv6Data, r.IPv4Data) {
+		if data == nil {
+			return plan.Network{}, errors.New("create network: a pool is null")
+		}
+		if data.Pool == noIPv4 {
+			continue
+		}
 		p, err := newPool(data)
 		if err != nil {
 			return plan.Network{}, err
 		}
-		if p.Prefix.Bits() > 0 { // 0.0.0.0/0 stands for no IPv4
-			n.Pools = append(n.Pools, p)
+		if err := inet.CheckOverlap(p.Prefix, n.Prefixes()); err != nil {
+			return plan.Network{}, err
 		}
+		n.Pools = append(n.Pools, p)
 	}
 	return n, nil
 }
 
 func newPool(data *network.IPAMData) (plan.Pool, error) {
-	if data == nil {
-		return plan.Pool{}, errors.New("create network: a pool is null")
-	}
 	prefix, err := netip.ParsePrefix(data.Pool)
 	if err != nil {
 		return plan.Pool{}, fmt.Errorf("pool %q is not a prefix: use a --subnet such as 2001:db8:1::/80", data.Pool)
 	}
 	p := plan.Pool{Prefix: prefix.Masked()}
+	if a := p.Prefix.Addr(); a.Is4In6() || !a.IsGlobalUnicast() && !(a.Is4() && a.IsLinkLocalUnicast()) {
+		return plan.Pool{}, fmt.Errorf("pool %s is not for unicast addresses: use a --subnet such as 2001:db8:1::/80", prefix)
+	}
 	limit := maxBits4
 	if prefix.Addr().Is6() {
 		limit = maxBits6
@@ -109,7 +129,7 @@ func newPool(data *network.IPAMData) (plan.Pool, error) {
 	if prefix.Bits() > limit {
 		return plan.Pool{}, fmt.Errorf("pool %s has no room for containers: use a --subnet of /%d or shorter", prefix, limit)
 	}
-	if data.Gateway == "" || prefix.Bits() == 0 {
+	if data.Gateway == "" {
 		return p, nil
 	}
 	gateway, err := netip.ParsePrefix(data.Gateway)
@@ -117,7 +137,7 @@ func newPool(data *network.IPAMData) (plan.Pool, error) {
 		return plan.Pool{}, fmt.Errorf("gateway %q is not an address with a prefix length", data.Gateway)
 	}
 	p.Gateway = gateway.Addr()
-	if !p.Gateway.IsLinkLocalUnicast() && !p.Prefix.Contains(p.Gateway) {
+	if !p.Prefix.Contains(p.Gateway) && !(p.Prefix.Addr().Is6() && plan.LinkLocal.Contains(p.Gateway)) {
 		return plan.Pool{}, fmt.Errorf("gateway %s is outside the pool %s: use a --gateway inside it, or none for fe80::1", p.Gateway, p.Prefix)
 	}
 	return p, nil
@@ -135,9 +155,9 @@ func (d *Driver) known(n plan.Network) (bool, error) {
 }
 
 // checkHost refuses what the host as it is cannot carry.
-func (d *Driver) checkHost(n plan.Network) error {
+func (d *Driver) checkHost(ctx context.Context, n plan.Network) error {
 	host := d.config.Host
-	if err := host.Refresh(); err != nil {
+	if err := d.loop.Refresh(ctx); err != nil {
 		return err
 	}
 	if host.HasLink(n.Bridge) {
@@ -162,7 +182,8 @@ func (d *Driver) checkHost(n plan.Network) error {
 	if !d.config.CheckSysctls {
 		return nil
 	}
-	missing, err := host.Missing(plan.Shared([]plan.Network{n}, host.Uplinks(d.specsWith(n))))
+	specs := append(d.uplinkSpecs(), n.Uplink)
+	missing, err := host.Missing(plan.Shared([]plan.Network{n}, host.Uplinks(specs)))
 	if err != nil {
 		return err
 	}
@@ -172,25 +193,14 @@ func (d *Driver) checkHost(n plan.Network) error {
 	return nil
 }
 
-// specsWith returns the uplinks of all networks and of one that is not recorded yet.
-func (d *Driver) specsWith(n plan.Network) []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return append(d.uplinkSpecs(), n.Uplink)
-}
-
 // admit takes n among the networks unless it collides with one of them. Check
 // and change are one step, so that two networks made at once cannot both pass.
 func (d *Driver) admit(n plan.Network) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, other := range d.networks {
-		var used []netip.Prefix
-		for _, p := range other.Pools {
-			used = append(used, p.Prefix)
-		}
 		for _, p := range n.Pools {
-			if err := inet.CheckOverlap(p.Prefix, used); err != nil {
+			if err := inet.CheckOverlap(p.Prefix, other.Prefixes()); err != nil {
 				return err
 			}
 		}
@@ -205,31 +215,34 @@ func (d *Driver) admit(n plan.Network) error {
 // DeleteNetwork forgets the network with what is left of its endpoints. A
 // network that is not known is deleted already.
 func (d *Driver) DeleteNetwork(ctx context.Context, r *network.DeleteNetworkRequest) error {
+	return d.forgetNetwork(ctx, r.NetworkID)
+}
+
+// forgetNetwork gets as far as it can: Docker forgets the network whatever the answer.
+func (d *Driver) forgetNetwork(ctx context.Context, id string) error {
 	d.mu.Lock()
-	_, ok := d.networks[r.NetworkID]
+	_, ok := d.networks[id]
+	delete(d.networks, id) // first, so that no endpoint is added
 	var left []string
-	for id, e := range d.endpoints {
-		if e.Network == r.NetworkID {
-			left = append(left, id)
+	for endpoint, e := range d.endpoints {
+		if e.Network == id {
+			left = append(left, endpoint)
 		}
 	}
 	d.mu.Unlock()
 
 	var errs []error
-	for _, id := range left {
+	for _, endpoint := range left {
 		// Docker forgot them while the plugin was away.
-		errs = append(errs, d.forget(ctx, id))
+		errs = append(errs, d.forget(ctx, endpoint))
 	}
 	if !ok {
 		return errors.Join(errs...)
 	}
-	if err := d.config.Networks.Delete(r.NetworkID); err != nil {
-		return errors.Join(append(errs, fmt.Errorf("forget network %s: %w", short(r.NetworkID), err))...)
+	if err := d.config.Networks.Delete(id); err != nil {
+		errs = append(errs, fmt.Errorf("forget network %s: %w", short(id), err))
 	}
-	d.mu.Lock()
-	delete(d.networks, r.NetworkID)
-	d.mu.Unlock()
-	return errors.Join(append(errs, d.loop.SyncHost(ctx, r.NetworkID))...)
+	return errors.Join(append(errs, d.loop.SyncHost(ctx, id))...)
 }
 
 // short is the form of an id that Docker's own commands show.

@@ -1,12 +1,14 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/ndp6/ndp6/driver/uplink"
 )
@@ -44,16 +46,16 @@ type option struct {
 // ownPrefix starts the keys that are ours: one that is unknown is a mistake.
 const ownPrefix = "ndp6."
 
-// known holds the options by key. Those of Docker's own bridge driver have the
-// meaning that they have there.
-func known() map[string]option {
+// knownOptions returns the options by key. Those of Docker's own bridge driver
+// have the meaning that they have there.
+func knownOptions() map[string]option {
 	mtu := option{setMTU, fmt.Sprintf("a number of bytes from %d to %d", minMTU, maxMTU)}
 	return map[string]option{
 		"ndp6.uplink":                                 {setUplink, "auto, or the name of a link of the host"},
 		"ndp6.mtu":                                    mtu,
 		"ndp6.dad":                                    {setDAD, "auto, wait, async or off"},
 		"com.docker.network.driver.mtu":               mtu,
-		"com.docker.network.bridge.name":              {setBridge, "a link name of 1 to 15 characters without spaces or slashes"},
+		"com.docker.network.bridge.name":              {setBridge, "a link name of 1 to 15 bytes without spaces, slashes, colons and percent signs"},
 		"com.docker.network.bridge.enable_icc":        {onlyTrue, "true: isolation within a network is not supported yet"},
 		"com.docker.network.bridge.gateway_mode_ipv6": {onlyRouted, "routed: other modes are not supported yet"},
 		"com.docker.network.bridge.enable_ip_masquerade": {
@@ -70,7 +72,7 @@ func known() map[string]option {
 // not given get their defaults.
 func parseOptions(generic map[string]any, defaultUplink string, log *slog.Logger) (options, error) {
 	o := options{uplink: defaultUplink, dad: dadAuto}
-	all := known()
+	all := knownOptions()
 	// Sorted, so that two mistakes are always reported in the same order.
 	for _, key := range slices.Sorted(maps.Keys(generic)) {
 		opt, ok := all[key]
@@ -105,7 +107,7 @@ func checkEndpointOptions(o map[string]any) error {
 	return nil
 }
 
-var errValue = fmt.Errorf("value not allowed")
+var errValue = errors.New("value not allowed")
 
 func setUplink(o *options, value string) error {
 	o.uplink = value
@@ -153,8 +155,9 @@ func onlyRouted(_ *options, value string) error {
 	return nil
 }
 
-// validLinkName is the kernel's rule for link names (dev_valid_name).
+// validLinkName is the kernel's rule for link names (dev_valid_name), which
+// takes "%d" for a pattern.
 func validLinkName(name string) bool {
-	return name != "" && name != "." && name != ".." && len(name) <= 15 &&
-		!strings.ContainsAny(name, "/: \t\n\v\f\r")
+	return name != "" && name != "." && name != ".." && len(name) <= 15 && !strings.ContainsAny(name, "/:%") &&
+		!strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }
