@@ -52,6 +52,8 @@ func (e expression) known(family byte) expr.Any {
 	switch e.name {
 	case "meta":
 		known = &expr.Meta{}
+	case "ct":
+		known = &expr.Ct{}
 	case "payload":
 		known = &expr.Payload{}
 	case "cmp":

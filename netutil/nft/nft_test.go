@@ -44,6 +44,7 @@ func sample() nft.Ruleset {
 					Rules: []nft.Rule{
 						{nft.In{Fields: []nft.Field{nft.InputName, nft.OutputName}, Set: "inside"}, nft.Goto("carry")},
 						{nft.In{Fields: []nft.Field{nft.InputName}, Not: true, Set: "own"}, nft.Return},
+						{nft.Established, nft.Goto("carry")},
 						{nft.OutputKind("bridge"), nft.Count, nft.Drop},
 					},
 				},

@@ -96,6 +96,24 @@ func (k OutputKind) compile() []expr.Any {
 	}
 }
 
+// Match is a match that needs nothing to be said about it.
+type Match string
+
+// Established matches packets of flows that had an answer, and errors about them.
+const Established Match = "ct state established,related"
+
+// String returns the match as nft prints it.
+func (m Match) String() string { return string(m) }
+
+func (m Match) compile() []expr.Any {
+	const states = expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: unix.NFT_REG_1},
+		bitwise(states, 0),
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: unix.NFT_REG_1, Data: native(0)},
+	}
+}
+
 // MarkHas matches packets whose mark has all of these bits.
 type MarkHas uint32
 
