@@ -96,6 +96,7 @@ func forwardChains() []nft.Chain {
 				{nft.In{Fields: output, Set: "internal"}, nft.Count, nft.Drop},
 				{nft.In{Fields: output, Set: "own"}, nft.Goto("carry")},
 				{nft.In{Fields: input, Not: true, Set: "own"}, nft.Accept},
+				{nft.Established, nft.Goto("carry")},
 				{nft.In{Fields: output, Set: "uplinks"}, nft.Goto("carry")},
 				// Behind another bridge are the containers or guests of
 				// somebody else, who decides what reaches them.
