@@ -53,12 +53,34 @@ func (c *Conn) Addresses() ([]Address, error) {
 }
 
 // AddAddress adds an address to a link, without a route to its prefix and
-// without duplicate address detection, so that it can be used at once.
+// without duplicate address detection, so that it can be used at once. An IPv6
+// address that the link has with another prefix length is replaced.
 func (c *Conn) AddAddress(link string, p netip.Prefix) error {
-	if err := c.changeAddress(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, link, p); err != nil {
+	err := c.changeAddress(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, link, p)
+	if errors.Is(err, unix.EEXIST) {
+		err = c.replaceAddress(link, p)
+	}
+	if err != nil {
 		return fmt.Errorf("add address %s dev %s: %w", p, link, err)
 	}
 	return nil
+}
+
+// replaceAddress is AddAddress for an address that the link has. The kernel
+// would leave the prefix length of an IPv6 address as it is, without a word.
+func (c *Conn) replaceAddress(link string, p netip.Prefix) error {
+	have, err := c.Addresses()
+	if err != nil {
+		return err
+	}
+	for _, a := range have {
+		if a.Link == link && p.Addr().Is6() && a.Prefix.Addr() == p.Addr() && a.Prefix != p {
+			if err := c.DeleteAddress(link, a.Prefix); err != nil {
+				return err
+			}
+		}
+	}
+	return c.changeAddress(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, link, p)
 }
 
 // DeleteAddress removes an address from a link. It succeeds if either is gone.

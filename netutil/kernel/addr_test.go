@@ -22,6 +22,7 @@ func TestAddresses(t *testing.T) {
 		"ip link add eth0 type bridge", "ip link set eth0 addrgenmode none", "ip link set eth0 up",
 		"ip addr add 2001:db8::9/64 dev eth0 nodad preferred_lft 0",
 		"ip addr add 2001:db8::8/64 dev eth0",
+		"ip addr add 2001:db8::1/64 dev eth0", // Has another prefix length later.
 		"ip addr add 192.0.2.9 peer 192.0.2.1/30 dev eth0")
 	six, four, local := netip.MustParsePrefix("2001:db8::1/80"), netip.MustParsePrefix("192.0.2.10/24"), netip.MustParsePrefix("fe80::1/64")
 	for range 2 {
