@@ -11,8 +11,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mdlayher/ndp"
@@ -52,6 +52,7 @@ func (e *DuplicateError) Error() string {
 type Conn struct {
 	link   Link
 	socket *packet.Conn
+	closed atomic.Bool
 	// ended is closed when the reader ends, after err is set.
 	ended chan struct{}
 	err   error
@@ -89,6 +90,7 @@ func Open(l Link) (*Conn, error) {
 
 // Close closes the socket and ends all probes. It takes some milliseconds.
 func (c *Conn) Close() error {
+	c.closed.Store(true)
 	err := c.socket.Close()
 	<-c.ended
 	if err != nil {
@@ -107,7 +109,7 @@ func (c *Conn) Announce(target netip.Addr) error {
 		Options:       []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Target, Addr: c.link.MAC.HardwareAddr()}},
 	}
 	if err := c.send(na, c.link.Source, inet.AllNodes); err != nil {
-		return fmt.Errorf("announce %s dev %s: %w", target, c.link.Name, closedError(err))
+		return fmt.Errorf("announce %s dev %s: %w", target, c.link.Name, c.cause(err))
 	}
 	return nil
 }
@@ -117,11 +119,11 @@ func (c *Conn) Announce(target netip.Addr) error {
 // the length of wait, a *DuplicateError when somebody does, and the error of
 // ctx when that ends first.
 func (c *Conn) Probe(ctx context.Context, target netip.Addr, wait time.Duration) error {
-	err := closedError(c.probe(ctx, target, wait))
+	err := c.probe(ctx, target, wait)
 	if duplicate := (*DuplicateError)(nil); err == nil || errors.As(err, &duplicate) {
 		return err
 	}
-	return fmt.Errorf("probe %s dev %s: %w", target, c.link.Name, err)
+	return fmt.Errorf("probe %s dev %s: %w", target, c.link.Name, c.cause(err))
 }
 
 func (c *Conn) probe(ctx context.Context, target netip.Addr, wait time.Duration) (err error) {
@@ -201,20 +203,20 @@ func (c *Conn) unlisten(p *probe, group netip.Addr) error {
 		errs = append(errs, c.socket.SetBPF(hearNothing))
 	}
 	errs = append(errs, c.socket.LeaveGroup(inet.MulticastMAC(group).HardwareAddr()))
-	if err := errors.Join(errs...); err != nil && !gone(err) {
+	if err := errors.Join(errs...); err != nil && !gone(err) && !c.closed.Load() {
 		return err
 	}
 	return nil
 }
 
-// gone reports whether err comes from a link or a Conn that does not exist any more.
+// gone reports whether err comes from a link that does not exist any more.
 func gone(err error) bool {
-	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) || errors.Is(closedError(err), net.ErrClosed)
+	return errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO)
 }
 
-// closedError returns net.ErrClosed for the several errors of a closed socket.
-func closedError(err error) error {
-	if errors.Is(err, unix.EBADF) || errors.Is(err, os.ErrClosed) {
+// cause returns net.ErrClosed for the many errors of a closed socket, and else err.
+func (c *Conn) cause(err error) error {
+	if err != nil && c.closed.Load() {
 		return net.ErrClosed
 	}
 	return err
@@ -239,7 +241,7 @@ func (c *Conn) read() {
 		case errors.Is(err, unix.ENETDOWN):
 			continue // The kernel says it once when the link goes down; it may come up again.
 		case err != nil:
-			c.err = closedError(err)
+			c.err = c.cause(err)
 			return
 		}
 		m, err := parseFrame(buf[:n])
