@@ -326,10 +326,14 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			if last == 20*(round+1) {
-				writer.Process.Kill()
+				if err := writer.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
-		writer.Wait()
+		if err := writer.Wait(); err == nil || err.Error() != "signal: killed" {
+			t.Fatalf("writer ended with %v, want that it was killed", err)
+		}
 
 		s := open(t, dir, "one")
 		for _, b := range []*store.Bucket[lease]{store.Lasting[lease](s, "leases"), store.Boot[lease](s, "leases")} {

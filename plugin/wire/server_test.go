@@ -50,7 +50,8 @@ func startConfig(tb testing.TB, c wire.Config) *peer {
 	go func() { p.done <- wire.New(c).Run(ctx, l); close(p.done) }()
 	tb.Cleanup(func() {
 		stop()
-		<-p.done
+		for range p.done { // Until Run has returned.
+		}
 		transport.CloseIdleConnections()
 	})
 	return p
@@ -75,7 +76,7 @@ func (p *peer) post(tb testing.TB, method, body string) (status int, answer stri
 // socketDir is a directory whose name leaves room for a socket's.
 func socketDir(tb testing.TB) string {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "wire")
+	dir, err := os.MkdirTemp("", "wire") //nolint:usetesting // TempDir's names are too long for a socket's.
 	if err != nil {
 		tb.Fatal(err)
 	}

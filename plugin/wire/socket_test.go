@@ -73,6 +73,7 @@ func TestListen(t *testing.T) {
 		{
 			name: "stale socket",
 			prepare: func(t *testing.T, path string) {
+				t.Helper()
 				l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 				if err != nil {
 					t.Fatal(err)
@@ -85,6 +86,7 @@ func TestListen(t *testing.T) {
 		{
 			name: "what a killed process left behind",
 			prepare: func(t *testing.T, path string) {
+				t.Helper()
 				private := filepath.Join(filepath.Dir(path), ".ndp6.sock.new")
 				if err := os.Mkdir(private, 0o700); err != nil {
 					t.Fatal(err)
@@ -96,14 +98,18 @@ func TestListen(t *testing.T) {
 			after: []string{"Srw------- ndp6.sock"},
 		},
 		{
-			name:    "live socket",
-			prepare: func(t *testing.T, path string) { listen(t, path) },
-			err:     "another process serves it: stop that one (is ndp6 running already, as a service or a managed plugin?), or choose another path",
-			after:   []string{"Srw------- ndp6.sock"},
+			name: "live socket",
+			prepare: func(t *testing.T, path string) {
+				t.Helper()
+				listen(t, path)
+			},
+			err:   "another process serves it: stop that one (is ndp6 running already, as a service or a managed plugin?), or choose another path",
+			after: []string{"Srw------- ndp6.sock"},
 		},
 		{
 			name: "file that is no socket",
 			prepare: func(t *testing.T, path string) {
+				t.Helper()
 				if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -114,6 +120,7 @@ func TestListen(t *testing.T) {
 		{
 			name: "symbolic link",
 			prepare: func(t *testing.T, path string) {
+				t.Helper()
 				if err := os.Symlink("elsewhere", path); err != nil {
 					t.Fatal(err)
 				}
@@ -269,7 +276,7 @@ func TestBodyLimit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.TrimSpace(string(answer)); resp.StatusCode != 500 || got != tooLarge {
+			if got := strings.TrimSpace(string(answer)); resp.StatusCode != http.StatusInternalServerError || got != tooLarge {
 				t.Errorf("answer %s %s, want 500 %s", resp.Status, got, tooLarge)
 			}
 			if n := <-sent; n > 8<<20 {
@@ -315,7 +322,9 @@ func TestDrain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	io.Copy(io.Discard, resp.Body)
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
 	resp.Body.Close()
 
 	p.stop()
@@ -369,7 +378,7 @@ func TestDrainGivesUp(t *testing.T) {
 		return nil
 	}}
 	p := startConfig(t, wire.Config{Network: fakeNetwork{d}, IPAM: fakeIPAM{d}, Log: quiet, Drain: 10 * time.Millisecond})
-	go func() { //nolint:errcheck // The connection is cut off: that is the test.
+	go func() { // Its connection is cut off: that is the test.
 		resp, err := p.client.Post("http://ndp6/NetworkDriver.Join", "", strings.NewReader(`{}`))
 		if err == nil {
 			resp.Body.Close()

@@ -19,7 +19,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			// A socket's path must be short, which the script's directory is not.
-			dir, err := os.MkdirTemp("", "ndp6")
+			dir, err := os.MkdirTemp("", "ndp6") //nolint:usetesting // TempDir's names are too long for a socket's.
 			if err != nil {
 				return err
 			}
