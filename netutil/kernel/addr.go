@@ -52,9 +52,10 @@ func (c *Conn) Addresses() ([]Address, error) {
 	return kept, nil
 }
 
-// AddAddress adds an address to a link, without a route to its prefix and
-// without duplicate address detection, so that it can be used at once. An IPv6
-// address that the link has with another prefix length is replaced.
+// AddAddress adds an address to a link without duplicate address detection, so
+// that it can be used at once. Only a link-local address comes with the route
+// to its prefix. An IPv6 address that the link has with another prefix length
+// is replaced.
 func (c *Conn) AddAddress(link string, p netip.Prefix) error {
 	err := c.changeAddress(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, link, p)
 	if errors.Is(err, unix.EEXIST) {
@@ -112,7 +113,13 @@ func (c *Conn) changeAddress(typ, flags int, link string, p netip.Prefix) error 
 	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, addr))
 	req.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, addr))
 	if typ == unix.RTM_NEWADDR {
-		req.AddData(nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(unix.IFA_F_NODAD|unix.IFA_F_NOPREFIXROUTE)))
+		flags := uint32(unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE)
+		if p.Addr().IsLinkLocalUnicast() {
+			// Every link has this prefix, so the route to it cannot be told from
+			// those of others by destination: the kernel keeps it.
+			flags = unix.IFA_F_NODAD
+		}
+		req.AddData(nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)))
 	}
 	return c.requests.execute(req)
 }
