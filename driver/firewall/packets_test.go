@@ -28,8 +28,9 @@ import (
 //
 // Behind the uplink nobody has a route to 10.0.0.0/8.
 type lab struct {
-	tb testing.TB
-	id string
+	tb    testing.TB
+	id    string
+	heard sync.Map // paths on which something came
 }
 
 func newLab(tb testing.TB) *lab {
@@ -119,12 +120,13 @@ func (l *lab) listen() {
 		})
 		var answers sync.WaitGroup
 		answers.Go(func() {
-			buf := make([]byte, 16)
+			buf := make([]byte, 32)
 			for {
 				n, from, err := conn.ReadFromUDPAddrPort(buf)
 				if err != nil {
 					return
 				}
+				l.heard.Store(string(buf[:n]), true)
 				if _, err := conn.WriteToUDPAddrPort(buf[:n], from); err != nil {
 					return
 				}
@@ -145,10 +147,12 @@ func (l *lab) enter(host string, fn func() error) {
 	}
 }
 
-// reachable returns the paths on which an answer comes. It asks repeatedly:
+// reachable returns the paths on which an answer comes, and those on which
+// only the question arrives as "one way". It asks repeatedly:
 // neighbors that were unreachable a moment ago take a second to be tried anew.
 func (l *lab) reachable() string {
 	l.tb.Helper()
+	l.heard.Clear()
 	answered := make([]bool, len(paths))
 	var probes sync.WaitGroup
 	for i, path := range paths {
@@ -160,28 +164,30 @@ func (l *lab) reachable() string {
 		})
 		probes.Go(func() {
 			defer conn.Close()
-			answered[i] = answers(conn)
+			answered[i] = answers(conn, path)
 		})
 	}
 	probes.Wait()
 	var open []string
 	for i, path := range paths {
-		if answered[i] {
+		if _, heard := l.heard.Load(path); answered[i] {
 			open = append(open, path)
+		} else if heard {
+			open = append(open, path+" one way")
 		}
 	}
 	return strings.Join(open, "\n")
 }
 
-func answers(conn *net.UDPConn) bool {
+func answers(conn *net.UDPConn, question string) bool {
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
-		if _, err := conn.Write([]byte("ask")); err != nil {
+		if _, err := conn.Write([]byte(question)); err != nil {
 			return false
 		}
 		if err := conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 			return false
 		}
-		if n, err := conn.Read(make([]byte, 16)); err == nil && n == 3 {
+		if _, err := conn.Read(make([]byte, 32)); err == nil {
 			return true
 		}
 	}
