@@ -45,7 +45,7 @@ func TestAddresses(t *testing.T) {
 	}
 	contains(t, nettest.Run(t, "ip addr show dev eth0"),
 		"inet6 2001:db8::1/80 scope global nodad noprefixroute",
-		"inet6 fe80::1/64 scope link nodad noprefixroute",
+		"inet6 fe80::1/64 scope link nodad",
 		"inet 192.0.2.10/24 scope global noprefixroute")
 	if out := nettest.Run(t, "ip -6 route show 2001:db8::/80"); out != "" {
 		t.Errorf("the address brought a route: %s", out)
@@ -94,5 +94,33 @@ func TestAddressErrors(t *testing.T) {
 				t.Errorf("errors.Is(err, ErrNotFound) = %v, want %v", got, test.notFound)
 			}
 		})
+	}
+}
+
+// TestLinkLocalRoutes sees that one link's route to fe80::/64 stays when
+// another link gets the same address.
+func TestLinkLocalRoutes(t *testing.T) {
+	nettest.Enter(t)
+	conn, err := kernel.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, name := range []string{"br0", "br1"} {
+		if err := conn.AddBridge(kernel.Bridge{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetUp(name, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.AddAddress(name, netip.MustParsePrefix("fe80::1/64")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	routes := nettest.Run(t, "ip -6 route show fe80::/64")
+	for _, name := range []string{"br0", "br1"} {
+		if !strings.Contains(routes, "dev "+name+" ") {
+			t.Errorf("no route to fe80::/64 dev %s in:\n%s", name, routes)
+		}
 	}
 }
