@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -101,11 +102,7 @@ func TestAddressErrors(t *testing.T) {
 // another link gets the same address.
 func TestLinkLocalRoutes(t *testing.T) {
 	nettest.Enter(t)
-	conn, err := kernel.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := open(t)
 	for _, name := range []string{"br0", "br1"} {
 		if err := conn.AddBridge(kernel.Bridge{Name: name}); err != nil {
 			t.Fatal(err)
