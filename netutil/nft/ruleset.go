@@ -36,7 +36,7 @@ const Inet Family = "inet"
 type Table struct {
 	Family Family
 	Sets   []Set
-	Chains []Chain // a chain follows those that it goes to
+	Chains []Chain
 }
 
 // Set is a named set. All that varies belongs into sets, so that rules do not.
