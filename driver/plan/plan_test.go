@@ -169,7 +169,6 @@ set sysctl net.ipv6.neigh.eth0.proxy_delay=0
 add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr fe80::1/64 dev nd-web
 add route 2001:db8:0:0:a::/80 dev nd-web
-add route fe80::/64 dev nd-web
 `,
 		},
 		{
@@ -183,7 +182,6 @@ set sysctl net.ipv6.neigh.eth0.proxy_delay=0
 add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr fe80::1/64 dev nd-web
 add route 2001:db8:0:0:a::/80 dev nd-web
-add route fe80::/64 dev nd-web
 `,
 		},
 		{
@@ -191,7 +189,6 @@ add route fe80::/64 dev nd-web
 			have: plus(without(onWeb.plan(), "sysctl"), fresh("eth0")...),
 			want: plan.NewHost(),
 			ops: `
-del route fe80::/64 dev nd-web
 del route 2001:db8:0:0:a::/80 dev nd-web
 del addr fe80::1/64 dev nd-web
 del bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
@@ -252,7 +249,6 @@ set veth ndh-box master nd-web mtu 1500 up
 set bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr fe80::1/64 dev nd-web
 add route 2001:db8:0:0:a::/80 dev nd-web
-add route fe80::/64 dev nd-web
 `,
 		},
 		{
@@ -308,7 +304,6 @@ add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr 2001:db8:1::1/80 dev nd-web
 add addr fe80::1/64 dev nd-web
 add route 2001:db8:1::/80 dev nd-web
-add route fe80::/64 dev nd-web
 add neigh 2001:db8:1::2 lladdr 02:42:00:00:00:02 dev nd-web
 add veth ndh-box master nd-web mtu 1500 up
 `,
@@ -321,7 +316,6 @@ add veth ndh-box master nd-web mtu 1500 up
 add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr fe80::1/64 dev nd-web
 add route 2001:db8:0:0:a::/80 dev nd-web
-add route fe80::/64 dev nd-web
 add neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
 add veth ndh-box master nd-web mtu 1500 up
 `,

@@ -163,6 +163,7 @@ func TestOwners(t *testing.T) {
 var byValue = []cmp.Option{
 	cmp.Comparer(func(a, b plan.Owned) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 }
 
 func BenchmarkBuild(b *testing.B) {
