@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -190,7 +191,7 @@ func (c *Conn) generation() (uint32, error) {
 }
 
 func ruleText(family byte, exprs []expr.Any) (string, error) {
-	var text string
+	var text strings.Builder
 	for _, e := range exprs {
 		b, err := expr.Marshal(family, e)
 		if err != nil {
@@ -200,7 +201,7 @@ func ruleText(family byte, exprs []expr.Any) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		text += parsed.text(family) + "\n"
+		text.WriteString(parsed.text(family) + "\n")
 	}
-	return text, nil
+	return text.String(), nil
 }

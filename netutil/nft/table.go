@@ -67,7 +67,7 @@ func (t Table) compile() (*kernelTable, error) {
 			policy := nftables.ChainPolicyAccept
 			chain.Type = nftables.ChainType(c.Hook.Type)
 			chain.Hooknum = c.Hook.number()
-			chain.Priority = nftables.ChainPriorityRef(nftables.ChainPriority(c.Hook.Priority))
+			chain.Priority = new(nftables.ChainPriority(c.Hook.Priority))
 			chain.Policy = &policy
 		}
 		out.chains = append(out.chains, chain)
