@@ -126,14 +126,18 @@ func (h *Host) change(name string) (Change, bool) {
 
 // forwardingLinks returns the links that forward by a setting of their own.
 func (h *Host) forwardingLinks() ([]string, error) {
-	var links []string
+	names := []string{"default"} // of links to come
 	for _, l := range h.observed().Links {
-		value, err := h.conn.Sysctl(linkSysctl(l.Name, "forwarding"))
+		names = append(names, l.Name)
+	}
+	var links []string
+	for _, name := range names {
+		value, err := h.conn.Sysctl(linkSysctl(name, "forwarding"))
 		if err != nil && !errors.Is(err, kernel.ErrNotFound) {
 			return nil, err
 		}
 		if value == "1" {
-			links = append(links, l.Name)
+			links = append(links, name)
 		}
 	}
 	return links, nil
