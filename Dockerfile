@@ -7,8 +7,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-ARG VERSION=unknown
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/usr/bin/ndp6 ./plugin/cmd/ndp6 \
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/usr/bin/ndp6 ./plugin/cmd/ndp6 \
 	&& mkdir -p /out/run/docker/plugins /out/hostplugins /out/hostsysnet /out/var/lib/ndp6 /out/etc \
 	&& touch /out/etc/machine-id
 

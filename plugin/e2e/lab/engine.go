@@ -3,11 +3,12 @@ package lab
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -65,28 +66,38 @@ func (h *Host) EngineLog(lines int) string { return h.log("dockerd", lines) }
 
 // pingEngine asks the engine whether it serves.
 func (h *Host) pingEngine(ctx context.Context) error {
-	return h.request(ctx, "/run/docker.sock", http.MethodGet, "/_ping")
+	return h.serves(ctx, "/run/docker.sock", http.MethodGet, "/_ping")
 }
 
-// request sends a request without a body to a socket of the host and wants 200.
-func (h *Host) request(ctx context.Context, socket, method, path string) error {
+// Call sends a request to a socket of the host and returns the status and the answer.
+func (h *Host) Call(ctx context.Context, socket, method, path string, body io.Reader) (int, string, error) {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", h.Path(socket))
 		},
 	}}
-	req, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, body)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return 0, "", fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return err
+		return 0, "", fmt.Errorf("%s on %s: %w", socket, h.Name, err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return errors.New(resp.Status)
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, "", fmt.Errorf("%s %s: read the answer: %w", method, path, err)
 	}
-	return nil
+	return resp.StatusCode, strings.TrimSpace(string(answer)), nil
+}
+
+// serves returns nil when a socket answers an empty request with 200.
+func (h *Host) serves(ctx context.Context, socket, method, path string) error {
+	status, answer, err := h.Call(ctx, socket, method, path, http.NoBody)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%s %s: status %d: %s", method, path, status, answer)
+	}
+	return err
 }

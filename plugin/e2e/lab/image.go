@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -25,11 +26,15 @@ func busyboxImage(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build the image: list applets: %w", err)
 	}
+	// A static C library crashes when it looks for the name services of its default configuration.
+	const nsswitch = "hosts: files dns\nservices: files\n"
+	files := map[string]string{"bin/busybox": string(binary), "etc/nsswitch.conf": nsswitch}
 	headers := []*tar.Header{
 		{Name: "tmp/", Mode: 0o1777, Typeflag: tar.TypeDir},
 		{Name: "etc/", Mode: 0o755, Typeflag: tar.TypeDir},
 		{Name: "bin/", Mode: 0o755, Typeflag: tar.TypeDir},
 		{Name: "bin/busybox", Mode: 0o755, Typeflag: tar.TypeReg, Size: int64(len(binary))},
+		{Name: "etc/nsswitch.conf", Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(nsswitch))},
 	}
 	for applet := range strings.FieldsSeq(string(applets)) {
 		if applet != "busybox" {
@@ -42,10 +47,8 @@ func busyboxImage(ctx context.Context) ([]byte, error) {
 		if err := w.WriteHeader(h); err != nil {
 			return nil, fmt.Errorf("build the image: %w", err)
 		}
-		if h.Typeflag == tar.TypeReg {
-			if _, err := w.Write(binary); err != nil {
-				return nil, fmt.Errorf("build the image: %w", err)
-			}
+		if _, err := io.WriteString(w, files[h.Name]); err != nil {
+			return nil, fmt.Errorf("build the image: %w", err)
 		}
 	}
 	if err := w.Close(); err != nil {

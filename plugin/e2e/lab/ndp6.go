@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// pluginSocket is where Docker looks for the plugin that `-d ndp6` names.
-const pluginSocket = "/run/docker/plugins/ndp6.sock"
+// PluginSocket is where Docker looks for the plugin that `-d ndp6` names.
+const PluginSocket = "/run/docker/plugins/ndp6.sock"
 
 // StartPlugin installs the binary, runs its serve command with these flags,
 // and waits until it answers.
@@ -23,7 +23,7 @@ func (h *Host) StartPlugin(ctx context.Context, binary string, flags ...string) 
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	return d.waitFor(ctx, func(ctx context.Context) error {
-		return h.request(ctx, pluginSocket, http.MethodPost, "/Plugin.Activate")
+		return h.serves(ctx, PluginSocket, http.MethodPost, "/Plugin.Activate")
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -13,9 +14,11 @@ import (
 // routes, permanent neighbors, proxy entries, packet rules without counters,
 // and every sysctl below net. Two of them can be compared line by line.
 func (h *Host) Snapshot(ctx context.Context) (string, error) {
+	// Whether a link has a carrier is not configuration, and shows up to a second late.
+	carrier := regexp.MustCompile(`NO-CARRIER,|,LOWER_UP|,M-DOWN| state [A-Z]+| linkdown| dead`)
 	var text strings.Builder
 	for _, command := range []string{
-		"ip -d -o link show",
+		"ip -o link show",
 		"ip -o addr show",
 		"ip -4 route show table all",
 		"ip -6 route show table all",
@@ -30,7 +33,7 @@ func (h *Host) Snapshot(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("snapshot: %w", err)
 		}
-		fmt.Fprintf(&text, "# %s\n%s", command, out)
+		fmt.Fprintf(&text, "# %s\n%s", command, carrier.ReplaceAllString(out, ""))
 	}
 	fmt.Fprintln(&text, "# sysctls")
 	if err := h.do(func() error { return writeSysctls(&text) }); err != nil {

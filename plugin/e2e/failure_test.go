@@ -1,0 +1,108 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ndp6/ndp6/plugin/e2e/lab"
+)
+
+// pluginKilled ends the plugin without warning, between calls.
+func pluginKilled(b *bed) {
+	b.network("n", "--subnet", pool)
+	c, d := b.web("c1", "n"), b.web("d1", "n")
+	for _, signal := range []string{"KILL", "TERM"} {
+		b.ok(b.host.StopPlugin(b.ctx(), signal))
+		b.reach(b.Router, c, c.addr)
+		b.exec(c, "ping", "-6", "-c1", "-W2", lab.Outside)
+		b.startPlugin()
+		b.reach(b.Outside, c, c.addr)
+		b.docker("restart", "-t", "0", "d1")
+		d = b.inspect("d1", "n")
+		b.reach(b.Router, d, d.addr)
+		e := b.web("e1", "n")
+		b.reach(b.Router, e, e.addr)
+		b.exec(e, "ping", "-6", "-c1", "-W2", "c1")
+		b.docker("rm", "-f", "e1")
+		b.silent(b.Router, e.addr)
+	}
+}
+
+// engineRestarted restarts dockerd, with and without its containers. Docker
+// writes its firewall rules anew each time.
+func engineRestarted(b *bed) {
+	b.network("n", "--subnet", pool)
+	restart := func(signal string, flags ...string) {
+		b.Helper()
+		b.ok(b.host.StopEngine(b.ctx(), signal))
+		b.startEngine(append(engineFlags(b.version), flags...)...)
+	}
+	c := b.web("c1", "n", "--restart", "always")
+	restart("TERM", "--live-restore")
+	b.eventually(func() error { return b.running("c1") })
+	c = b.inspect("c1", "n")
+	b.reach(b.Outside, c, c.addr)
+
+	b.ok(b.host.StopEngine(b.ctx(), "TERM"))
+	b.reach(b.Outside, c, c.addr)
+	b.startEngine(append(engineFlags(b.version), "--live-restore")...)
+	if again := b.inspect("c1", "n"); again.addr != c.addr {
+		b.Errorf("address %s, want %s: the container went on running", again.addr, c.addr)
+	}
+	b.reach(b.Router, c, c.addr)
+	b.reach(b.Outside, c, c.addr)
+	d := b.web("d1", "n")
+	b.reach(b.Outside, d, d.addr)
+	b.exec(d, "ping", "-6", "-c1", "-W2", "c1")
+
+	restart("KILL", "--live-restore")
+	b.reach(b.Outside, c, c.addr)
+	b.reach(b.Outside, d, d.addr)
+	b.docker("rm", "-f", "c1", "d1")
+	b.silent(b.Router, c.addr)
+
+	e := b.web("e1", "n", "--restart", "always")
+	restart("TERM")
+	b.eventually(func() error { return b.running("e1") })
+	e = b.inspect("e1", "n")
+	b.reach(b.Outside, e, e.addr)
+	restart("KILL")
+	b.eventually(func() error { return b.running("e1") })
+	e = b.inspect("e1", "n")
+	b.isMACAddress(e, pool)
+	b.reach(b.Outside, e, e.addr)
+}
+
+// running tells whether a container runs.
+func (b *bed) running(name string) error {
+	if got := b.docker("inspect", "-f", "{{.State.Running}} {{.State.Restarting}}", name); got != "true false" {
+		return fmt.Errorf("%s running and restarting: %s", name, got)
+	}
+	return nil
+}
+
+// uplinkMoves changes the link of the default route under a network whose uplink is auto.
+func uplinkMoves(b *bed) {
+	b.network("n", "--subnet", pool, "-o", "ndp6.uplink=auto")
+	c := b.web("c1", "n")
+	b.ok(b.AddUplink(b.ctx(), b.host, "eth1", secondUplink))
+	move := func(from, to string) {
+		b.Helper()
+		b.ok(b.host.IP(b.ctx(), "route replace default via "+lab.RouterLLA+" dev "+to))
+		b.eventually(func() error {
+			proxy, err := b.host.Exec(b.ctx(), "ip", "-6", "neigh", "show", "proxy")
+			if err == nil && (!strings.Contains(proxy, c.addr.String()+" dev "+to) || strings.Contains(proxy, "dev "+from)) {
+				err = fmt.Errorf("proxy entries, want %s on %s alone:\n%s", c.addr, to, proxy)
+			}
+			return err
+		})
+		b.reach(b.Outside, c, c.addr)
+		d := b.web("d1", "n")
+		b.reach(b.Router, d, d.addr)
+		b.docker("rm", "-f", "d1")
+	}
+	move("eth0", "eth1")
+	move("eth1", "eth0")
+	b.ok(b.host.IP(b.ctx(), "link del eth1"))
+	b.reach(b.Router, c, c.addr)
+}
