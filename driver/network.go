@@ -105,8 +105,8 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 		if err != nil {
 			return plan.Network{}, err
 		}
-		if err := inet.CheckOverlap(p.Prefix, n.Prefixes()); err != nil {
-			return plan.Network{}, err
+		if i := slices.IndexFunc(n.Prefixes(), p.Prefix.Overlaps); i >= 0 {
+			return plan.Network{}, fmt.Errorf("pool %s overlaps pool %s of the same network: use another --subnet", p.Prefix, n.Pools[i].Prefix)
 		}
 		n.Pools = append(n.Pools, p)
 	}
