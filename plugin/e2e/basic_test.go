@@ -21,7 +21,7 @@ func basic(b *bed) {
 
 	d := b.web("d1", "n")
 	b.isMACAddress(d, pool)
-	if got := b.exec(d, "wget", "-qO-", "-T2", "http://["+c.addr.String()+"]/hostname"); got != c.id {
+	if got := b.exec(d, "wget", "-qO-", "http://["+c.addr.String()+"]/hostname"); got != c.id {
 		b.Errorf("d gets %q from c's address, want %q", got, c.id)
 	}
 	if got := b.exec(d, "nslookup", "-type=aaaa", "c1", "127.0.0.11"); !strings.Contains(got, c.addr.String()) {

@@ -32,6 +32,7 @@ func scenarios() []scenario {
 		{name: "container restart", run: containerRestart},
 		{name: "default IPAM", run: defaultIPAM},
 		{name: "mtu", run: mtu},
+		{name: "forward policy drop", run: forwardDrop},
 		{name: "duplicate on the uplink", run: duplicateAddress},
 		{name: "bad input", run: badInput},
 		{name: "bad requests", run: badRequests},

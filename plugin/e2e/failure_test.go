@@ -106,3 +106,26 @@ func uplinkMoves(b *bed) {
 	b.ok(b.host.IP(b.ctx(), "link del eth1"))
 	b.reach(b.Router, c, c.addr)
 }
+
+// forwardDrop wants containers to be reachable where everything else is not
+// forwarded, as Docker 28 sets it on a host that did not forward before.
+func forwardDrop(b *bed) {
+	for _, tool := range []string{"iptables", "ip6tables"} {
+		rules, err := b.host.Exec(b.ctx(), tool, "-S", "FORWARD")
+		b.ok(err)
+		before := strings.Fields(rules)[2] // -P FORWARD POLICY
+		policy := func(p string) {
+			_, err := b.host.Exec(b.ctx(), tool, "-P", "FORWARD", p)
+			b.ok(err)
+		}
+		policy("DROP")
+		defer policy(before)
+	}
+	b.network("n", "--subnet", pool)
+	c, d := b.web("c1", "n"), b.web("d1", "n")
+	b.reach(b.Outside, c, c.addr)
+	b.exec(c, "ping", "-6", "-c1", "-W2", d.addr.String())
+	b.exec(c, "ping", "-4", "-c1", "-W2", d.addr4.String())
+	b.exec(c, "ping", "-6", "-c1", "-W2", lab.Outside)
+	b.exec(c, "ping", "-4", "-c1", "-W2", lab.OutsideIPv4)
+}

@@ -14,7 +14,7 @@ func dualStack(b *bed) {
 	if !c.addr4.Is4() || !c.addr4.IsPrivate() || c.addr4 == d.addr4 {
 		b.Errorf("IPv4 addresses %s and %s, want two private ones", c.addr4, d.addr4)
 	}
-	if got := b.exec(d, "wget", "-qO-", "-T2", "http://"+c.addr4.String()+"/hostname"); got != c.id {
+	if got := b.exec(d, "wget", "-qO-", "http://"+c.addr4.String()+"/hostname"); got != c.id {
 		b.Errorf("d gets %q from %s, want %q", got, c.addr4, c.id)
 	}
 	b.exec(c, "ping", "-4", "-c1", "-W2", lab.OutsideIPv4)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -27,7 +28,6 @@ func (h *Host) Snapshot(ctx context.Context) (string, error) {
 		"ip -6 neigh show proxy",
 		"ip rule show",
 		"ip -6 rule show",
-		"nft --stateless list ruleset",
 	} {
 		out, err := h.Exec(ctx, strings.Fields(command)...)
 		if err != nil {
@@ -35,11 +35,37 @@ func (h *Host) Snapshot(ctx context.Context) (string, error) {
 		}
 		fmt.Fprintf(&text, "# %s\n%s", command, carrier.ReplaceAllString(out, ""))
 	}
-	fmt.Fprintln(&text, "# sysctls")
+	rules, err := h.Exec(ctx, "nft", "--stateless", "list", "ruleset")
+	if err != nil {
+		return "", fmt.Errorf("snapshot: %w", err)
+	}
+	fmt.Fprintf(&text, "# rules\n%s# sysctls\n", sortChains(rules))
 	if err := h.do(func() error { return writeSysctls(&text) }); err != nil {
 		return "", fmt.Errorf("snapshot: %w", err)
 	}
 	return text.String(), nil
+}
+
+// sortChains sorts the chains and sets of a ruleset: Docker makes its own anew
+// when it starts, each time in another order. The rules of a chain stay in theirs.
+func sortChains(ruleset string) string {
+	var blocks []string
+	var table, block string
+	for line := range strings.Lines(ruleset) {
+		switch {
+		case strings.HasPrefix(line, "table "):
+			table = line
+			blocks = append(blocks, line)
+		case line == "\n", line == "}\n":
+		case line == "\t}\n":
+			blocks = append(blocks, table+block+line)
+			block = ""
+		default:
+			block += line
+		}
+	}
+	slices.Sort(blocks)
+	return strings.Join(blocks, "")
 }
 
 // writeSysctls writes the sysctls of the calling thread's network namespace.
