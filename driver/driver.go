@@ -48,7 +48,7 @@ type Host interface {
 // A Prober asks for an address on an uplink. It returns nil when no owner
 // answered within wait.
 type Prober interface {
-	Probe(ctx context.Context, uplink string, addr netip.Addr, wait time.Duration) error
+	Probe(ctx context.Context, link string, addr netip.Addr, wait time.Duration) error
 }
 
 // Config is what a Driver is made of. All fields are required but CheckSysctls.

@@ -186,7 +186,7 @@ func (h *fakeHost) holds(kinds ...plan.Kind) string {
 	return held.String()
 }
 
-// link is another host or several on the uplink's link.
+// fakeLink is the uplink's link, with the addresses that other hosts on it have.
 type fakeLink struct {
 	mu     sync.Mutex
 	owners map[netip.Addr]inet.MAC
@@ -194,9 +194,9 @@ type fakeLink struct {
 	err    error
 }
 
-func (l *fakeLink) Probe(ctx context.Context, uplink string, addr netip.Addr, wait time.Duration) error {
+func (l *fakeLink) Probe(ctx context.Context, link string, addr netip.Addr, wait time.Duration) error {
 	l.mu.Lock()
-	l.probes = append(l.probes, addr.String()+" "+uplink+" "+wait.String())
+	l.probes = append(l.probes, addr.String()+" "+link+" "+wait.String())
 	owner, ok := l.owners[addr]
 	err := l.err
 	l.mu.Unlock()

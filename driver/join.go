@@ -220,8 +220,7 @@ func dadMode(n plan.Network, e plan.Endpoint) (wait, async bool) {
 func (d *Driver) probe(ctx context.Context, proxies []plan.Proxy) error {
 	for _, p := range proxies {
 		err := d.config.Prober.Probe(ctx, p.Link, p.Addr, dadWaitTime)
-		var dup *ndp.DuplicateError
-		if errors.As(err, &dup) {
+		if dup, ok := errors.AsType[*ndp.DuplicateError](err); ok {
 			return fmt.Errorf("address %s is in use on uplink %s by %s: use another --ip6 or --mac-address, or remove it there", p.Addr, p.Link, dup.Owner)
 		}
 		if err != nil {
@@ -242,9 +241,9 @@ func (d *Driver) probeBeside(id string, proxies []plan.Proxy) {
 	for _, p := range proxies {
 		d.probes.Go(func() {
 			err := d.config.Prober.Probe(d.ctx, p.Link, p.Addr, dadAsyncTime)
-			var dup *ndp.DuplicateError
+			dup, taken := errors.AsType[*ndp.DuplicateError](err)
 			switch {
-			case errors.As(err, &dup):
+			case taken:
 				d.withdraw(d.ctx, id, p, dup)
 			case err != nil && d.ctx.Err() == nil:
 				d.log.Warn("address not probed", "addr", p.Addr, "uplink", p.Link, "err", err)

@@ -119,7 +119,7 @@ func newPool(data *network.IPAMData) (plan.Pool, error) {
 		return plan.Pool{}, fmt.Errorf("pool %q is not a prefix: use a --subnet such as 2001:db8:1::/80", data.Pool)
 	}
 	p := plan.Pool{Prefix: prefix.Masked()}
-	if a := p.Prefix.Addr(); a.Is4In6() || !a.IsGlobalUnicast() && !(a.Is4() && a.IsLinkLocalUnicast()) {
+	if !lendable(p.Prefix.Addr()) {
 		return plan.Pool{}, fmt.Errorf("pool %s is not for unicast addresses: use a --subnet such as 2001:db8:1::/80", prefix)
 	}
 	limit := maxBits4
@@ -137,10 +137,17 @@ func newPool(data *network.IPAMData) (plan.Pool, error) {
 		return plan.Pool{}, fmt.Errorf("gateway %q is not an address with a prefix length", data.Gateway)
 	}
 	p.Gateway = gateway.Addr()
-	if !p.Prefix.Contains(p.Gateway) && !(p.Prefix.Addr().Is6() && plan.LinkLocal.Contains(p.Gateway)) {
+	linkLocal := p.Prefix.Addr().Is6() && plan.LinkLocal.Contains(p.Gateway)
+	if !linkLocal && !p.Prefix.Contains(p.Gateway) {
 		return plan.Pool{}, fmt.Errorf("gateway %s is outside the pool %s: use a --gateway inside it, or none for fe80::1", p.Gateway, p.Prefix)
 	}
 	return p, nil
+}
+
+// lendable reports whether containers can have addresses of a pool with this
+// one: 169.254.0.0/16 is as good as any other IPv4 prefix, fe80::/10 is not.
+func lendable(a netip.Addr) bool {
+	return !a.Is4In6() && (a.IsGlobalUnicast() || a.Is4() && a.IsLinkLocalUnicast())
 }
 
 // known reports whether n is recorded already. Another network with its id is an error.

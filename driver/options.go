@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/ndp6/ndp6/driver/uplink"
 )
@@ -158,6 +159,7 @@ func onlyRouted(_ *options, value string) error {
 // validLinkName is the kernel's rule for link names (dev_valid_name), which
 // takes "%d" for a pattern.
 func validLinkName(name string) bool {
-	return name != "" && name != "." && name != ".." && len(name) <= 15 && !strings.ContainsAny(name, "/:%") &&
+	return name != "" && name != "." && name != ".." && len(name) <= 15 &&
+		utf8.ValidString(name) && !strings.ContainsAny(name, "/:%") &&
 		!strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }

@@ -38,7 +38,7 @@ func (h Host) Add(owner string, objects ...Object) {
 func (h Host) String() string {
 	var b strings.Builder
 	for _, k := range slices.SortedFunc(maps.Keys(h.Objects), compare) {
-		b.WriteString(h.Objects[k].Object.String() + "\n")
+		b.WriteString(h.Objects[k].String() + "\n")
 	}
 	return b.String()
 }

@@ -17,18 +17,17 @@ const Protocol = 166
 // built; it is taken down the other way round.
 type Kind int
 
-// The kinds of objects that ndp6 owns.
+// The kinds of objects that ndp6 owns. A permanent neighbor comes before the
+// port, so that the first packet from outside needs no solicitation on the
+// bridge. A proxy entry comes last and goes first: the router may send as soon
+// as it is answered for.
 const (
 	KindSysctl Kind = iota
 	KindBridge
 	KindAddress
 	KindRoute
-	// A permanent neighbor comes before the port, so that the first packet
-	// from outside finds it (no solicitation on the bridge).
 	KindNeighbor
 	KindVeth
-	// A proxy entry comes last and goes first: the router may send as soon
-	// as it is answered for.
 	KindProxy
 )
 

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func (r records) plan() plan.Host { return plan.Build(r.networks, r.endpoints, r
 
 // with returns r with more endpoints.
 func (r records) with(es ...plan.Endpoint) records {
-	r.endpoints = append(r.endpoints[:len(r.endpoints):len(r.endpoints)], es...)
+	r.endpoints = slices.Concat(r.endpoints, es)
 	return r
 }
 

@@ -1,0 +1,170 @@
+package reconcile_test
+
+import (
+	"log/slog"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ndp6/ndp6/driver/ndisc"
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/reconcile"
+	"github.com/ndp6/ndp6/netutil/kernel"
+	"github.com/ndp6/ndp6/netutil/nettest"
+	"github.com/ndp6/ndp6/netutil/nft"
+)
+
+// memory is a ledger that outlives the Hosts that use it.
+type memory map[string]reconcile.Change
+
+func (m memory) All() (map[string]reconcile.Change, error) { return maps.Clone(m), nil }
+
+func (m memory) Put(name string, c reconcile.Change) error {
+	m[name] = c
+	return nil
+}
+
+func (m memory) Delete(name string) error {
+	delete(m, name)
+	return nil
+}
+
+// node is a host in the test's namespace, with the records that it follows.
+type node struct {
+	*reconcile.Loop
+	host      *reconcile.Host
+	networks  []plan.Network
+	endpoints map[string]plan.Endpoint
+	up        plan.Uplinks
+}
+
+func (n *node) Plan() plan.Host {
+	n.up = n.host.Uplinks([]string{"auto"})
+	return plan.Build(n.networks, slices.Collect(maps.Values(n.endpoints)), n.up)
+}
+
+func (n *node) PlanOf(endpoint string) plan.Host {
+	return plan.ForEndpoint(n.networks[0], n.endpoints[endpoint], n.up)
+}
+
+// newNode opens a Host, as a process does when it starts.
+func newNode(t *testing.T, ledger memory, change ...func(*reconcile.HostConfig)) *node {
+	t.Helper()
+	conn, err := kernel.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	rules, err := nft.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rules.Close() })
+	log := slog.New(slog.DiscardHandler)
+	speaker := ndisc.New(log)
+	t.Cleanup(func() { speaker.Close() })
+	config := reconcile.HostConfig{Log: log, Conn: conn, Rules: rules, Speaker: speaker, Ledger: ledger}
+	for _, f := range change {
+		f(&config)
+	}
+	n := &node{endpoints: make(map[string]plan.Endpoint)}
+	if n.host, err = reconcile.NewHost(config); err != nil {
+		t.Fatal(err)
+	}
+	n.Loop = reconcile.New(n.host, n, log)
+	return n
+}
+
+func checkOnly(c *reconcile.HostConfig) { c.CheckSysctls = true }
+
+// pass makes the whole host match.
+func (n *node) pass(t *testing.T) {
+	t.Helper()
+	if err := n.SyncHost(t.Context(), web.ID); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serve makes a network with an endpoint that joined.
+func (n *node) serve(t *testing.T) {
+	t.Helper()
+	n.networks = []plan.Network{web}
+	n.pass(t)
+	n.sync(t, box(0))
+	e := box(0)
+	e.Joining = false
+	n.endpoints[e.ID] = e
+}
+
+func (n *node) sync(t *testing.T, e plan.Endpoint) {
+	t.Helper()
+	n.endpoints[e.ID] = e
+	if err := n.Sync(t.Context(), e.ID); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stop removes all that serve made.
+func (n *node) stop(t *testing.T) {
+	t.Helper()
+	left := box(0)
+	left.Joined = false
+	n.sync(t, left)
+	n.networks, n.endpoints = nil, nil
+	n.pass(t)
+}
+
+// enter makes a host with two uplinks, of which eth0 has the default route.
+func enter(t *testing.T) {
+	t.Helper()
+	nettest.Enter(t)
+	nettest.Run(t,
+		"ip link add eth0 type veth peer name lan0",
+		"ip link add eth1 type veth peer name lan1",
+		"ip link set eth0 addrgenmode none", "ip link set lan0 addrgenmode none",
+		"ip link set eth1 addrgenmode none", "ip link set lan1 addrgenmode none",
+		"ip link set lan0 up", "ip link set lan1 up", "ip link set eth0 up", "ip link set eth1 up",
+		"ip addr add fe80::5/64 dev eth0 nodad",
+		"ip addr add 2001:db8::5/64 dev eth0 nodad",
+		"ip -6 route add default via fe80::9 dev eth0 proto ra",
+	)
+}
+
+// carrier matches what says whether a link's other end is up, which the kernel
+// notices some time later.
+var carrier = regexp.MustCompile(`NO-CARRIER,|,LOWER_UP|,M-DOWN|state \w+ |(linkdown|dead) `)
+
+// observe tells what a host has, for comparison: in no order, because the
+// kernel has none for what is added again.
+func observe(t *testing.T) []string {
+	t.Helper()
+	text := nettest.Run(t,
+		"ip -o link show", "ip -o addr show", "ip -4 route show table all", "ip -6 route show table all",
+		"ip neigh show nud permanent", "ip -6 neigh show proxy", "nft list ruleset",
+	) + settings(t)
+	lines := strings.Split(carrier.ReplaceAllString(text, ""), "\n")
+	slices.Sort(lines)
+	return lines
+}
+
+func settings(t *testing.T) string {
+	t.Helper()
+	var lines []string
+	for _, link := range []string{"all", "default", "lo", "eth0", "eth1"} {
+		for _, key := range []string{"forwarding", "accept_ra", "proxy_ndp"} {
+			lines = append(lines, "sysctl net.ipv6.conf."+link+"."+key)
+		}
+	}
+	return nettest.Run(t, append(lines, "sysctl net.ipv4.ip_forward", "sysctl net.ipv6.neigh.eth0.proxy_delay")...)
+}
+
+func expectHost(t *testing.T, want []string) {
+	t.Helper()
+	if diff := cmp.Diff(want, observe(t)); diff != "" {
+		t.Errorf("host (-want +got):\n%s", diff)
+	}
+}
