@@ -29,9 +29,13 @@ func basic(b *bed) {
 	}
 	b.exec(d, "ping", "-6", "-c1", "-W2", "c1")
 
-	ipam := b.docker("network", "inspect", "-f", `{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}},{{end}}`, "n")
-	if !strings.Contains(ipam, pool+" "+lab.RouterLLA+",") {
-		b.Errorf("inspect shows %q, want pool %s and gateway %s", ipam, pool, lab.RouterLLA)
+	// Docker before 29 shows no gateway of a given subnet unless it was given too.
+	if shown := b.shownPools("n"); !strings.Contains(shown, pool+" ") {
+		b.Errorf("network inspect shows %q, want pool %s", shown, pool)
+	}
+	const gateway = `{{(index .NetworkSettings.Networks "n").IPv6Gateway}}`
+	if got := b.docker("inspect", "-f", gateway, "c1"); got != lab.RouterLLA {
+		b.Errorf("inspect shows gateway %s, want %s", got, lab.RouterLLA)
 	}
 	b.noGatewayBridge(c)
 
@@ -53,6 +57,10 @@ func defaultPool(b *bed) {
 		}
 		b.isMACAddress(c, prefix.String())
 		b.reach(b.Router, c, c.addr)
+		// Docker before 28 shows the gateway with its prefix length.
+		if shown := b.shownPools(name); !strings.Contains(shown, prefix.String()+" "+lab.RouterLLA) {
+			b.Errorf("network inspect shows %q, want pool %s and gateway %s", shown, prefix, lab.RouterLLA)
+		}
 	}
 	if n, m := b.pool6("n"), b.pool6("m"); n.Overlaps(m) {
 		b.Errorf("pools %s and %s overlap", n, m)
@@ -88,6 +96,12 @@ func (b *bed) isMACAddress(c container, pool string) {
 	if !strings.Contains(inside, c.addr.String()+"/") {
 		b.Errorf("%s has not the address %s:\n%s", c.name, c.addr, inside)
 	}
+}
+
+// shownPools is what network inspect shows of each pool: its prefix, a space, and its gateway.
+func (b *bed) shownPools(network string) string {
+	b.Helper()
+	return b.docker("network", "inspect", "-f", `{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}},{{end}}`, network)
 }
 
 // pool6 is the IPv6 pool of a network, as Docker shows it.

@@ -83,6 +83,7 @@ func engineFlags(version string) []string {
 
 // try runs one scenario and then wants the host as it was before.
 func (b *bed) try(t *testing.T, run func(*bed)) {
+	t.Helper()
 	s := *b
 	s.T = t
 	logged := len(b.host.PluginLog(0))
@@ -107,7 +108,7 @@ func (b *bed) clean() {
 	if ids := strings.Fields(b.docker("ps", "-aq")); len(ids) > 0 {
 		b.docker(append([]string{"rm", "-f"}, ids...)...)
 	}
-	for _, name := range strings.Fields(b.docker("network", "ls", "--filter", "type=custom", "--format", "{{.Name}}")) {
+	for name := range strings.FieldsSeq(b.docker("network", "ls", "--filter", "type=custom", "--format", "{{.Name}}")) {
 		b.docker("network", "rm", name)
 	}
 	// A bridge or veth that goes takes its sysctls with it a moment later.

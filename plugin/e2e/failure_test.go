@@ -10,7 +10,8 @@ import (
 // pluginKilled ends the plugin without warning, between calls.
 func pluginKilled(b *bed) {
 	b.network("n", "--subnet", pool)
-	c, d := b.web("c1", "n"), b.web("d1", "n")
+	c := b.web("c1", "n")
+	b.web("d1", "n")
 	for _, signal := range []string{"KILL", "TERM"} {
 		b.ok(b.host.StopPlugin(b.ctx(), signal))
 		b.reach(b.Router, c, c.addr)
@@ -18,7 +19,7 @@ func pluginKilled(b *bed) {
 		b.startPlugin()
 		b.reach(b.Outside, c, c.addr)
 		b.docker("restart", "-t", "0", "d1")
-		d = b.inspect("d1", "n")
+		d := b.inspect("d1", "n")
 		b.reach(b.Router, d, d.addr)
 		e := b.web("e1", "n")
 		b.reach(b.Router, e, e.addr)
@@ -37,10 +38,10 @@ func engineRestarted(b *bed) {
 		b.ok(b.host.StopEngine(b.ctx(), signal))
 		b.startEngine(append(engineFlags(b.version), flags...)...)
 	}
-	c := b.web("c1", "n", "--restart", "always")
+	b.web("c1", "n", "--restart", "always")
 	restart("TERM", "--live-restore")
 	b.eventually(func() error { return b.running("c1") })
-	c = b.inspect("c1", "n")
+	c := b.inspect("c1", "n")
 	b.reach(b.Outside, c, c.addr)
 
 	b.ok(b.host.StopEngine(b.ctx(), "TERM"))
@@ -61,10 +62,10 @@ func engineRestarted(b *bed) {
 	b.docker("rm", "-f", "c1", "d1")
 	b.silent(b.Router, c.addr)
 
-	e := b.web("e1", "n", "--restart", "always")
+	b.web("e1", "n", "--restart", "always")
 	restart("TERM")
 	b.eventually(func() error { return b.running("e1") })
-	e = b.inspect("e1", "n")
+	e := b.inspect("e1", "n")
 	b.reach(b.Outside, e, e.addr)
 	restart("KILL")
 	b.eventually(func() error { return b.running("e1") })
@@ -110,16 +111,20 @@ func uplinkMoves(b *bed) {
 // forwardDrop wants containers to be reachable where everything else is not
 // forwarded, as Docker 28 sets it on a host that did not forward before.
 func forwardDrop(b *bed) {
-	for _, tool := range []string{"iptables", "ip6tables"} {
-		rules, err := b.host.Exec(b.ctx(), tool, "-S", "FORWARD")
-		b.ok(err)
-		before := strings.Fields(rules)[2] // -P FORWARD POLICY
-		policy := func(p string) {
-			_, err := b.host.Exec(b.ctx(), tool, "-P", "FORWARD", p)
+	for tool, family := range map[string]string{"iptables": "ip", "ip6tables": "ip6"} {
+		_, err := b.host.Exec(b.ctx(), "nft", "list", "table", family, "filter")
+		restore := []string{"nft", "delete", "table", family, "filter"} // The tool makes the table.
+		if err == nil {
+			rules, err := b.host.Exec(b.ctx(), tool, "-S", "FORWARD")
 			b.ok(err)
+			restore = []string{tool, "-P", "FORWARD", strings.Fields(rules)[2]} // -P FORWARD POLICY
 		}
-		policy("DROP")
-		defer policy(before)
+		_, err = b.host.Exec(b.ctx(), tool, "-P", "FORWARD", "DROP")
+		b.ok(err)
+		defer func() {
+			_, err := b.host.Exec(b.ctx(), restore...)
+			b.ok(err)
+		}()
 	}
 	b.network("n", "--subnet", pool)
 	c, d := b.web("c1", "n"), b.web("d1", "n")

@@ -16,7 +16,13 @@ func connectDisconnect(b *bed) {
 	second := b.inspect("c1", "m")
 	b.reach(b.Router, c, c.addr)
 	b.reach(b.neighbor, second, second.addr)
+	before := b.exec(c, "ip", "-6", "route")
 	b.docker("network", "disconnect", "n", "c1")
+	defer func() {
+		if b.Failed() {
+			b.Logf("routes of the container before and after it left n:\n%s\n\n%s", before, b.exec(c, "ip", "-6", "route"))
+		}
+	}()
 	b.silent(b.Router, c.addr)
 	b.reach(b.Router, second, second.addr)
 	b.reach(b.Outside, second, second.addr)
@@ -25,6 +31,7 @@ func connectDisconnect(b *bed) {
 	again := b.inspect("c1", "n")
 	b.reach(b.Router, again, again.addr)
 	b.docker("network", "disconnect", "n", "c1")
+	b.reach(b.Outside, second, second.addr)
 	b.docker("network", "disconnect", "m", "c1")
 	b.silent(b.Router, second.addr)
 }

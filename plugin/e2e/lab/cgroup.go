@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -79,14 +80,14 @@ func removeCgroup(dir string) error {
 		return fmt.Errorf("remove cgroup: %w", err)
 	}
 	deadline := time.Now().Add(5 * time.Second)
-	for i := len(below) - 1; i >= 0; i-- {
-		err := syscall.Rmdir(below[i])
+	for _, dir := range slices.Backward(below) {
+		err := syscall.Rmdir(dir)
 		for errors.Is(err, syscall.EBUSY) && time.Now().Before(deadline) {
 			time.Sleep(10 * time.Millisecond) // The kernel has no event for it.
-			err = syscall.Rmdir(below[i])
+			err = syscall.Rmdir(dir)
 		}
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove cgroup %s: %w", below[i], err)
+			return fmt.Errorf("remove cgroup %s: %w", dir, err)
 		}
 	}
 	return nil
