@@ -45,7 +45,7 @@ bench: build lab ## first ping and start time on ndp6 against Docker's own bridg
 
 .PHONY: demo
 demo: build ## a private LAN, router and host: create, run, ping, HTTP, clean up (root)
-	@scripts/need.sh dockerd:docker.io iptables:iptables ip:iproute2 nft:nftables perl:perl-base busybox:busybox-static
+	@scripts/need.sh dockerd:docker.io iptables:iptables ip:iproute2 nft:nftables perl:perl-base busybox-static
 	@$(GO) run ./plugin/e2e/demo -binary bin/ndp6
 
 .PHONY: fuzz
@@ -96,4 +96,4 @@ clean-lab: ## remove the Debian roots of the scenarios, 2 GB in /var/cache/ndp6-
 # What the scenarios need of the machine.
 .PHONY: lab
 lab:
-	@scripts/need.sh debootstrap:debootstrap busybox:busybox-static ip:iproute2 nft:nftables perl:perl-base unshare:util-linux
+	@scripts/need.sh debootstrap:debootstrap busybox-static ip:iproute2 nft:nftables perl:perl-base unshare:util-linux

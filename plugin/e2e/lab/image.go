@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +23,9 @@ func busyboxImage(ctx context.Context) ([]byte, error) {
 	binary, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("build the image: %w", err)
+	}
+	if err := checkStatic(binary); err != nil {
+		return nil, fmt.Errorf("build the image: %s: %w (Debian: apt-get install busybox-static)", path, err)
 	}
 	applets, err := exec.CommandContext(ctx, path, "--list").Output()
 	if err != nil {
@@ -55,4 +60,18 @@ func busyboxImage(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("build the image: %w", err)
 	}
 	return image.Bytes(), nil
+}
+
+// checkStatic refuses an executable that needs a dynamic loader, which the image has not.
+func checkStatic(binary []byte) error {
+	f, err := elf.NewFile(bytes.NewReader(binary))
+	if err != nil {
+		return err
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return errors.New("it is linked dynamically")
+		}
+	}
+	return nil
 }

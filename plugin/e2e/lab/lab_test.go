@@ -52,7 +52,7 @@ func TestDocker(t *testing.T) {
 			if v := docker("version", "--format", "{{.Server.Version}}"); !strings.HasPrefix(v, release.Docker+".") {
 				t.Errorf("Docker %s in Debian %s, want %s", v, release.Suite, release.Docker)
 			}
-			id := docker("run", "-d", "-p", "80:80", lab.Image, "httpd", "-f", "-h", "/etc")
+			id := docker("run", "-d", "--stop-signal", "KILL", "-p", "80:80", lab.Image, "httpd", "-f", "-h", "/etc")
 			host4 := netip.MustParseAddrPort("192.0.2.10:80")
 			if body, err := l.Outside.Get(t.Context(), host4, "/hostname"); err != nil || body != id[:12] {
 				t.Errorf("web server answers %q, %v; want %q", body, err, id[:12])
