@@ -36,7 +36,7 @@ func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.Joi
 	}
 	d.mu.Lock()
 	e, ok := d.endpoints[r.EndpointID]
-	first := !d.anotherRouted(r.SandboxKey, r.EndpointID)
+	sole := !d.anotherRouted(r.SandboxKey, r.EndpointID)
 	d.mu.Unlock()
 	if !ok || e.Network != n.ID {
 		return nil, fmt.Errorf("endpoint %q is not known to ndp6: start the container again", short(r.EndpointID))
@@ -55,7 +55,7 @@ func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.Joi
 	if async {
 		d.probeBeside(e.ID, proxies)
 	}
-	return answer(n, e, first), nil
+	return answer(n, e, sole), nil
 }
 
 // join records the endpoint as joined and makes the kernel follow.
@@ -97,14 +97,11 @@ func (d *Driver) modify(id string, change func(*plan.Endpoint)) (plan.Endpoint, 
 	return e, nil
 }
 
-// anotherRouted reports whether another of our endpoints in the sandbox was
-// given static routes.
+// anotherRouted reports whether another of our endpoints in the sandbox has an
+// IPv6 gateway.
 func (d *Driver) anotherRouted(sandbox, id string) bool {
 	for _, e := range d.endpoints {
-		if !e.Joined || e.Sandbox != sandbox || e.ID == id {
-			continue
-		}
-		if n := d.networks[e.Network]; n.SplitDefault && gateway6(n, e).IsValid() {
+		if e.Joined && e.Sandbox == sandbox && e.ID != id && gateway6(d.networks[e.Network], e).IsValid() {
 			return true
 		}
 	}
@@ -126,9 +123,9 @@ func (d *Driver) leave(ctx context.Context, id string) error {
 
 // answer is the recipe that works on every Docker version. It never has a
 // route to ::/0, which breaks the start of a container on Docker 28 and newer.
-// first says that the sandbox has no other endpoint with such routes: they
-// would collide.
-func answer(n plan.Network, e plan.Endpoint, first bool) *network.JoinResponse {
+// sole says that the sandbox has no other endpoint of ours with an IPv6
+// gateway: theirs must differ, and so must their routes.
+func answer(n plan.Network, e plan.Endpoint, sole bool) *network.JoinResponse {
 	resp := &network.JoinResponse{
 		InterfaceName: network.InterfaceName{SrcName: e.ContainerSide(), DstPrefix: "eth"},
 		// Else Docker adds an interface on docker_gwbridge where it sees no IPv4 gateway.
@@ -141,17 +138,18 @@ func answer(n plan.Network, e plan.Endpoint, first bool) *network.JoinResponse {
 	if !g.IsValid() {
 		return resp
 	}
-	resp.GatewayIPv6 = g.String()
-	if !n.SplitDefault || !first {
-		return resp
+	if g == plan.LinkLocalGateway && !sole {
+		g = n.LinkLocal()
 	}
+	resp.GatewayIPv6 = g.String()
 	if g.IsLinkLocalUnicast() {
-		// Docker 26 looks the gateway up before the link's own route is there.
+		// Docker asks the sandbox's routes which link a gateway is on. Every
+		// link has fe80::/64, and on Docker 26 none may have it yet.
 		resp.StaticRoutes = append(resp.StaticRoutes, &network.StaticRoute{
 			Destination: netip.PrefixFrom(g, g.BitLen()).String(), RouteType: routeConnected,
 		})
 	}
-	if resp.Gateway == "" {
+	if n.SplitDefault && sole && resp.Gateway == "" {
 		for _, half := range []string{"::/1", "8000::/1"} {
 			resp.StaticRoutes = append(resp.StaticRoutes, &network.StaticRoute{
 				Destination: half, RouteType: routeVia, NextHop: g.String(),

@@ -38,10 +38,10 @@ func TestJoinAnswers(t *testing.T) {
 		changes []func(*network.CreateNetworkRequest)
 		want    network.JoinResponse
 	}{
-		{name: "IPv6 only", want: network.JoinResponse{GatewayIPv6: "fe80::1"}},
+		{name: "IPv6 only", want: network.JoinResponse{GatewayIPv6: "fe80::1", StaticRoutes: []*network.StaticRoute{connected}}},
 		{
 			name: "no gateway of its own", changes: []func(*network.CreateNetworkRequest){none},
-			want: network.JoinResponse{GatewayIPv6: "fe80::1"},
+			want: network.JoinResponse{GatewayIPv6: "fe80::1", StaticRoutes: []*network.StaticRoute{connected}},
 		},
 		{
 			name: "IPv6 only before Docker 28", changes: []func(*network.CreateNetworkRequest){old},
@@ -49,7 +49,7 @@ func TestJoinAnswers(t *testing.T) {
 		},
 		{
 			name: "dual stack", changes: []func(*network.CreateNetworkRequest){dual},
-			want: network.JoinResponse{Gateway: "10.6.0.1", GatewayIPv6: "fe80::1"},
+			want: network.JoinResponse{Gateway: "10.6.0.1", GatewayIPv6: "fe80::1", StaticRoutes: []*network.StaticRoute{connected}},
 		},
 		{
 			name: "dual stack before Docker 28", changes: []func(*network.CreateNetworkRequest){dual, old},
@@ -87,7 +87,8 @@ func TestJoinAnswers(t *testing.T) {
 	}
 }
 
-// Before Docker 28 the routes of two networks in one sandbox would collide.
+// Two networks in one sandbox must differ in their gateways, or Docker would
+// find the gateway of the one on the link of the other.
 func TestJoinOfSeveralNetworks(t *testing.T) {
 	t.Parallel()
 	web, mail, inside := createWeb(), createWeb(), createWeb()
@@ -98,8 +99,9 @@ func TestJoinOfSeveralNetworks(t *testing.T) {
 	}
 	inside.Options["com.docker.network.internal"] = true
 	r := newRig(t).serve(t, web, mail, inside)
+	ofMail := plan.Network{ID: "mail"}.LinkLocal().String()
 
-	join := func(of, id, addr, sandbox string) int {
+	join := func(of, id, addr, sandbox string) string {
 		t.Helper()
 		_, err := r.CreateEndpoint(t.Context(), &network.CreateEndpointRequest{
 			NetworkID: of, EndpointID: id, Interface: &network.EndpointInterface{AddressIPv6: addr + "/80"},
@@ -107,25 +109,29 @@ func TestJoinOfSeveralNetworks(t *testing.T) {
 		must(t)(err)
 		answer, err := r.Join(t.Context(), &network.JoinRequest{NetworkID: of, EndpointID: id, SandboxKey: sandbox})
 		must(t)(err)
-		return len(answer.StaticRoutes)
+		text := answer.GatewayIPv6
+		for _, route := range answer.StaticRoutes {
+			text += " " + route.Destination
+		}
+		return text
 	}
 	for _, step := range []struct {
 		of, id, addr, sandbox string
-		routes                int
+		want                  string
 	}{
-		{"inside", "1", "2001:db8:0:0:c::2", "box", 0},
-		{"web", "2", "2001:db8:0:0:a::2", "box", 3}, // an internal network took none
-		{"mail", "3", "2001:db8:0:0:b::2", "box", 0},
-		{"mail", "4", "2001:db8:0:0:b::3", "other", 3},
+		{"inside", "1", "2001:db8:0:0:c::2", "box", ""},
+		{"web", "2", "2001:db8:0:0:a::2", "box", "fe80::1 fe80::1/128 ::/1 8000::/1"}, // an internal network has none
+		{"mail", "3", "2001:db8:0:0:b::2", "box", ofMail + " " + ofMail + "/128"},
+		{"mail", "4", "2001:db8:0:0:b::3", "other", "fe80::1 fe80::1/128 ::/1 8000::/1"},
 	} {
-		if got := join(step.of, step.id, step.addr, step.sandbox); got != step.routes {
-			t.Errorf("%s in sandbox %s has %d static routes, want %d", step.of, step.sandbox, got, step.routes)
+		if got := join(step.of, step.id, step.addr, step.sandbox); got != step.want {
+			t.Errorf("%s in sandbox %s has gateway and routes %q, want %q", step.of, step.sandbox, got, step.want)
 		}
 	}
 	must(t)(r.Leave(t.Context(), &network.LeaveRequest{NetworkID: "web", EndpointID: "2"}))
 	must(t)(r.Leave(t.Context(), &network.LeaveRequest{NetworkID: "mail", EndpointID: "3"}))
-	if got := join("mail", "5", "2001:db8:0:0:b::4", "box"); got != 3 {
-		t.Errorf("the only network that is left has %d static routes, want 3", got)
+	if got, want := join("mail", "5", "2001:db8:0:0:b::4", "box"), "fe80::1 fe80::1/128 ::/1 8000::/1"; got != want {
+		t.Errorf("the only network that is left has gateway and routes %q, want %q", got, want)
 	}
 }
 

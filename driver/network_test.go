@@ -13,6 +13,7 @@ import (
 
 const webHost = `bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 addr fe80::1/64 dev nd-web
+addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 route 2001:db8:0:0:a::/80 dev nd-web
 `
 
@@ -37,6 +38,7 @@ func TestCreateNetwork(t *testing.T) {
 			},
 			want: `bridge br-web address 4a:5e:57:f6:eb:2f mtu 1300 up
 addr fe80::1/64 dev br-web
+addr fe80::485e:57ff:fef6:eb2f/64 dev br-web
 route 2001:db8:0:0:a::/80 dev br-web
 `,
 		},
@@ -50,6 +52,7 @@ route 2001:db8:0:0:a::/80 dev br-web
 addr 10.6.0.1/24 dev nd-web
 addr 2001:db8::a:0:0:1/80 dev nd-web
 addr fe80::1/64 dev nd-web
+addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 route 10.6.0.0/24 dev nd-web
 route 2001:db8:0:0:a::/80 dev nd-web
 `,
@@ -68,6 +71,7 @@ route 2001:db8:0:0:a::/80 dev nd-web
 			},
 			want: `bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 addr fe80::1/64 dev nd-web
+addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 route 2001:db8:0:0:a::/126 dev nd-web
 `,
 		},

@@ -110,6 +110,7 @@ func ForNetwork(n Network, up Uplinks) Host {
 	host.Add(n.ID,
 		Bridge{Name: n.Bridge, Alias: AliasNetwork + n.ID, MAC: n.MAC(), MTU: mtu(n, up), Up: true},
 		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(LinkLocalGateway, LinkLocal.Bits())},
+		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(n.LinkLocal(), LinkLocal.Bits())},
 	)
 	for _, p := range n.Pools {
 		host.Add(n.ID, Route{Dst: p.Prefix, Link: n.Bridge})

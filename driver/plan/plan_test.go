@@ -169,6 +169,7 @@ set sysctl net.ipv6.conf.eth0.proxy_ndp=1
 set sysctl net.ipv6.neigh.eth0.proxy_delay=0
 add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr fe80::1/64 dev nd-web
+add addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 add route 2001:db8:0:0:a::/80 dev nd-web
 `,
 		},
@@ -182,6 +183,7 @@ set sysctl net.ipv6.conf.eth0.proxy_ndp=1
 set sysctl net.ipv6.neigh.eth0.proxy_delay=0
 add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr fe80::1/64 dev nd-web
+add addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 add route 2001:db8:0:0:a::/80 dev nd-web
 `,
 		},
@@ -191,6 +193,7 @@ add route 2001:db8:0:0:a::/80 dev nd-web
 			want: plan.NewHost(),
 			ops: `
 del route 2001:db8:0:0:a::/80 dev nd-web
+del addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 del addr fe80::1/64 dev nd-web
 del bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 restore sysctl net.ipv6.neigh.eth0.proxy_delay=80
@@ -249,6 +252,7 @@ set veth ndh-box master nd-web mtu 1500 up
 			ops: `
 set bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr fe80::1/64 dev nd-web
+add addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 add route 2001:db8:0:0:a::/80 dev nd-web
 `,
 		},
@@ -304,6 +308,7 @@ add sysctl net.ipv6.conf.all.forwarding=1
 add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr 2001:db8:1::1/80 dev nd-web
 add addr fe80::1/64 dev nd-web
+add addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 add route 2001:db8:1::/80 dev nd-web
 add neigh 2001:db8:1::2 lladdr 02:42:00:00:00:02 dev nd-web
 add veth ndh-box master nd-web mtu 1500 up
@@ -316,6 +321,7 @@ add veth ndh-box master nd-web mtu 1500 up
 			ops: `
 add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr fe80::1/64 dev nd-web
+add addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 add route 2001:db8:0:0:a::/80 dev nd-web
 add neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
 add veth ndh-box master nd-web mtu 1500 up

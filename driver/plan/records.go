@@ -25,8 +25,7 @@ type Network struct {
 	// DAD says how addresses are probed on the uplink: wait, async, off, or auto.
 	DAD string `json:"dad,omitempty"`
 	// SplitDefault is set where Docker (before 28) installs no IPv6 default
-	// route for an endpoint without an IPv4 gateway, and where it needs help
-	// to find a link-local one.
+	// route for an endpoint without an IPv4 gateway.
 	SplitDefault bool `json:"split_default,omitempty"`
 }
 
@@ -97,6 +96,10 @@ func (n Network) Prefixes() []netip.Prefix {
 	}
 	return ps
 }
+
+// LinkLocal is the address that the bridge has beside LinkLocalGateway. No
+// other network's bridge has it.
+func (n Network) LinkLocal() netip.Addr { return inet.LinkLocal(n.MAC()) }
 
 // DualStack reports whether n has an IPv4 pool.
 func (n Network) DualStack() bool {

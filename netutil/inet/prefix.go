@@ -19,6 +19,12 @@ func EmbedMAC(p netip.Prefix, m MAC) (netip.Addr, error) {
 	return netip.AddrFrom16(b), nil
 }
 
+// LinkLocal returns the link-local address that m gives: fe80::/64 and the
+// modified EUI-64 identifier (RFC 4291 Appendix A).
+func LinkLocal(m MAC) netip.Addr {
+	return netip.AddrFrom16([16]byte{0xfe, 0x80, 8: m[0] ^ 0x02, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5]})
+}
+
 // SolicitedNode returns the solicited-node multicast address of addr (RFC 4291 2.7.1).
 func SolicitedNode(addr netip.Addr) netip.Addr {
 	a := addr.As16()

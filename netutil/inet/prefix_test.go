@@ -130,3 +130,14 @@ func TestScopes(t *testing.T) {
 		})
 	}
 }
+
+func TestLinkLocal(t *testing.T) {
+	t.Parallel()
+	mac, err := inet.ParseMAC("02:42:ac:11:00:02")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := inet.LinkLocal(mac), netip.MustParseAddr("fe80::42:acff:fe11:2"); got != want {
+		t.Errorf("LinkLocal = %s, want %s", got, want)
+	}
+}
