@@ -11,8 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -61,6 +59,7 @@ type Loop struct {
 	log     *slog.Logger
 	kernel  Kernel
 	planner Planner
+	period  time.Duration
 	kick    chan struct{}
 
 	// mu makes one writer of many callers: it is held while the kernel works.
@@ -68,17 +67,20 @@ type Loop struct {
 	// applied is what was asked of the kernel for each owner, so that Sync
 	// knows what to remove without a dump.
 	applied map[string]plan.Host
-	// failed are the owners for whom not all that was asked was done, and why.
-	failed map[string]error
+
+	state sync.Mutex
+	// problems are the owners for whom not all that was asked was done.
+	problems map[string]Problem
 }
 
 // New returns a Loop that has not touched the kernel yet.
 func New(kernel Kernel, planner Planner, log *slog.Logger) *Loop {
 	return &Loop{
 		log: log, kernel: kernel, planner: planner,
-		kick:    make(chan struct{}, 1),
-		applied: make(map[string]plan.Host),
-		failed:  make(map[string]error),
+		period:   Period,
+		kick:     make(chan struct{}, 1),
+		applied:  make(map[string]plan.Host),
+		problems: make(map[string]Problem),
 	}
 }
 
@@ -117,14 +119,10 @@ func (l *Loop) SyncHost(ctx context.Context, owner string) error {
 		l.Kick()
 		return err
 	}
-	err := l.pass()
-	if err != nil || len(l.failed) > 0 {
+	if l.pass(); len(l.Problems()) > 0 {
 		l.Kick()
 	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(l.failed[""], l.failed[owner])
+	return errors.Join(l.problem(""), l.problem(owner))
 }
 
 // Kick asks Run for a pass soon.
@@ -145,12 +143,15 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer cancel()
 	wg.Go(func() { l.watch(ctx) })
 
-	var retry time.Duration // 0 while the host is as planned
 	for {
+		wait := l.period
+		if due, ok := l.retry(); ok {
+			wait = min(wait, time.Until(due))
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(cmp.Or(retry, Period)):
+		case <-time.After(wait):
 		case <-l.kick:
 			if !sleep(ctx, settle) {
 				return nil
@@ -161,13 +162,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			default:
 			}
 		}
-		err := l.repair()
-		if err == nil {
-			retry = 0
-			continue
-		}
-		retry = min(max(2*retry, firstRetry), Period)
-		l.log.Warn("host not as planned", "err", err, "retry_in", retry)
+		l.repair()
 	}
 }
 
@@ -193,25 +188,41 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (l *Loop) repair() error {
+func (l *Loop) repair() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.pass(); err != nil {
-		return err
-	}
-	return errors.Join(slices.Collect(maps.Values(l.failed))...)
+	l.pass()
 }
 
 // pass observes the whole host and makes it match. What fails for an owner is
-// kept in l.failed, so that one broken object never blocks the others.
-func (l *Loop) pass() error {
+// kept with its problems, so that one broken object never blocks the others.
+func (l *Loop) pass() {
+	errs, err := l.match()
+	if err != nil {
+		// Nothing was looked at, so nothing that was broken is known to be well.
+		l.report("", err)
+		return
+	}
+	for _, p := range l.Problems() {
+		if errs[p.Owner] == nil {
+			l.report(p.Owner, nil)
+		}
+	}
+	for owner, err := range errs {
+		l.report(owner, err)
+	}
+}
+
+// match is the work of a pass. It returns what went wrong for each owner, or
+// why the host could not be observed.
+func (l *Loop) match() (map[string]error, error) {
 	if err := l.kernel.Refresh(); err != nil {
-		return err
+		return nil, err
 	}
 	want := l.planner.Plan()
 	have, err := l.kernel.Observe(want)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Rules first: what follows may open a way to a container.
 	changed, rulesErr := l.kernel.SetRules(want)
@@ -230,8 +241,7 @@ func (l *Loop) pass() error {
 	for owner := range errs {
 		l.keep(owner, before[owner])
 	}
-	l.failed = errs
-	return nil
+	return errs, nil
 }
 
 // asked notes an object that the kernel was asked to hold.
@@ -286,7 +296,7 @@ func (l *Loop) apply(ops []plan.Op) map[string]error {
 // known of any object: what is wanted is done again, what is not is removed.
 func (l *Loop) certain(owner string, want plan.Host) plan.Host {
 	have := l.applied[owner]
-	if l.failed[owner] == nil {
+	if l.problem(owner) == nil {
 		return have
 	}
 	rest := plan.NewHost()
@@ -305,11 +315,9 @@ func (l *Loop) remember(owner string, want plan.Host, err error) {
 	if len(want.Objects) > 0 {
 		l.applied[owner] = want
 	}
-	if err == nil {
-		delete(l.failed, owner)
-		return
+	l.attempted(owner, err)
+	if err != nil {
+		l.keep(owner, before)
+		l.Kick()
 	}
-	l.keep(owner, before)
-	l.failed[owner] = err
-	l.Kick()
 }

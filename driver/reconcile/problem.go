@@ -1,0 +1,119 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ndp6/ndp6/driver/plan"
+)
+
+// A Problem is an owner for whom the host is not as planned. Run retries with
+// growing delay until it is.
+type Problem struct {
+	// Owner is the id of a network or an endpoint, empty for what all share.
+	Owner string
+	// Err says which operations did not work, and why.
+	Err error
+	// Since is when the first attempt was.
+	Since time.Time
+	// Attempts counts the attempts since then, 1 or more.
+	Attempts int
+	// Retry is when the next attempt is due, at the latest.
+	Retry time.Time
+}
+
+// Problems returns what is not as planned and is being retried, in the order
+// of the owners. It waits for nothing.
+func (l *Loop) Problems() []Problem {
+	l.state.Lock()
+	defer l.state.Unlock()
+	byOwner := func(a, b Problem) int { return cmp.Compare(a.Owner, b.Owner) }
+	return slices.SortedFunc(maps.Values(l.problems), byOwner)
+}
+
+// Drift observes the whole host and returns the operations that would make it
+// match, without applying any. Run is asked for a pass where there are some.
+func (l *Loop) Drift(ctx context.Context) ([]plan.Op, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := l.kernel.Refresh(); err != nil {
+		return nil, err
+	}
+	want := l.planner.Plan()
+	have, err := l.kernel.Observe(want)
+	if err != nil {
+		return nil, err
+	}
+	ops := l.own(plan.Diff(have, want))
+	if len(ops) > 0 {
+		l.Kick()
+	}
+	return ops, nil
+}
+
+// attempted notes the outcome of an attempt for one owner, and returns that
+// of the attempt before, the zero Problem where it went well.
+func (l *Loop) attempted(owner string, err error) (before Problem) {
+	l.state.Lock()
+	defer l.state.Unlock()
+	before, known := l.problems[owner]
+	if err == nil {
+		delete(l.problems, owner)
+		return before
+	}
+	now := time.Now()
+	p := Problem{Owner: owner, Err: err, Since: now, Attempts: before.Attempts + 1}
+	if known {
+		p.Since = before.Since
+	}
+	p.Retry = now.Add(delay(p.Attempts, l.period))
+	l.problems[owner] = p
+	return before
+}
+
+// report is attempted by a pass, whose outcome nobody else hears of. It logs
+// what is new.
+func (l *Loop) report(owner string, err error) {
+	before := l.attempted(owner, err)
+	switch {
+	case err == nil && before.Err != nil:
+		l.log.Info("host as planned again", "owner", owner, "attempts", before.Attempts+1)
+	case err != nil && (before.Err == nil || before.Err.Error() != err.Error()):
+		l.log.Warn("host not as planned", "owner", owner, "err", err)
+	}
+}
+
+// delay is how long to wait after that many attempts.
+func delay(attempts int, longest time.Duration) time.Duration {
+	d := firstRetry
+	for range attempts - 1 {
+		if d *= 2; d >= longest {
+			return longest
+		}
+	}
+	return min(d, longest)
+}
+
+// retry returns when the next attempt is due. It is not ok where the host is
+// as planned.
+func (l *Loop) retry() (due time.Time, ok bool) {
+	for _, p := range l.Problems() {
+		if !ok || p.Retry.Before(due) {
+			due, ok = p.Retry, true
+		}
+	}
+	return due, ok
+}
+
+// problem returns what went wrong for an owner at the last attempt.
+func (l *Loop) problem(owner string) error {
+	l.state.Lock()
+	defer l.state.Unlock()
+	return l.problems[owner].Err
+}
