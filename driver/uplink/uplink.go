@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -26,18 +27,30 @@ var ErrNotFound = errors.New("no such uplink")
 // aliasPrefix starts the aliases of ndp6's own links, which lead to no router.
 const aliasPrefix = "ndp6:"
 
-// An Uplink is a host link towards the router.
+// An Uplink is a host link towards the router. It can be recorded.
 type Uplink struct {
-	Name  string
-	Index int
-	MAC   inet.MAC
-	MTU   int
+	Name  string   `json:"name"`
+	Index int      `json:"index"`
+	MAC   inet.MAC `json:"mac"`
+	MTU   int      `json:"mtu"`
+	// Running is whether the link carries packets now.
+	Running bool `json:"running,omitempty"`
 	// OnLink are the global and unique local prefixes that the kernel reaches
 	// on the link without a router.
-	OnLink []netip.Prefix
+	OnLink []netip.Prefix `json:"on_link,omitempty"`
 	// Source is an address of the link that packets of ours can come from,
 	// its link-local one where it has one. The zero Addr where it has none.
-	Source netip.Addr
+	Source netip.Addr `json:"source,omitzero"`
+}
+
+// Ready reports whether packets of ours can be sent on the uplink.
+func (u Uplink) Ready() bool { return u.Running && u.Source.IsValid() }
+
+// Equal reports whether u and v are the same in everything.
+func (u Uplink) Equal(v Uplink) bool {
+	same := slices.Equal(u.OnLink, v.OnLink)
+	u.OnLink, v.OnLink = nil, nil
+	return same && reflect.DeepEqual(u, v)
 }
 
 // A Snapshot is what the kernel said of the host at one moment.
@@ -82,9 +95,59 @@ func (s Snapshot) Choose(spec string) (Uplink, error) {
 		return Uplink{}, fmt.Errorf("uplink %q leads to no router: %s: %w", name, s.advice(), ErrNotFound)
 	}
 	return Uplink{
-		Name: l.Name, Index: l.Index, MAC: l.MAC, MTU: l.MTU,
+		Name: l.Name, Index: l.Index, MAC: l.MAC, MTU: l.MTU, Running: l.Running,
 		OnLink: s.onLink(name), Source: s.source(name),
 	}, nil
+}
+
+// Follow is Choose for a spec that stood for the uplink last before. What
+// goes for a while changes nothing, because neighbors still send to where the
+// containers are:
+//
+//   - Without a default route, Auto stays where it was.
+//   - A link that was renamed is the same link.
+//   - A link that loses its on-link routes keeps the prefixes as long as it
+//     has an address in them, or no others take their place.
+func (s Snapshot) Follow(spec string, last Uplink) (Uplink, error) {
+	u, err := s.Choose(spec)
+	if err != nil {
+		again, ok := s.again(last)
+		if !ok {
+			return Uplink{}, err
+		}
+		if u, err = s.Choose(again.Name); err != nil {
+			return Uplink{}, err
+		}
+	}
+	if u.Index != last.Index && u.Name != last.Name {
+		return u, nil
+	}
+	var kept []netip.Prefix
+	for _, p := range last.OnLink {
+		if len(u.OnLink) == 0 || s.hasAddress(u.Name, p) {
+			kept = append(kept, p)
+		}
+	}
+	u.OnLink = slices.Concat(u.OnLink, kept)
+	slices.SortFunc(u.OnLink, netip.Prefix.Compare)
+	u.OnLink = slices.Compact(u.OnLink)
+	return u, nil
+}
+
+// again returns the link that was last, under whatever name it has now, or
+// another that took its name.
+func (s Snapshot) again(last Uplink) (kernel.Link, bool) {
+	i := slices.IndexFunc(s.Links, func(l kernel.Link) bool { return l.Index == last.Index && l.MAC == last.MAC })
+	if i >= 0 {
+		return s.Links[i], true
+	}
+	return s.Link(last.Name)
+}
+
+func (s Snapshot) hasAddress(link string, p netip.Prefix) bool {
+	return slices.ContainsFunc(s.Addresses, func(a kernel.Address) bool {
+		return a.Link == link && p.Contains(a.Prefix.Addr())
+	})
 }
 
 // Link returns the link of this name.
