@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,13 @@ import (
 const (
 	announcements = 3
 	retransTimer  = time.Second
+)
+
+// burst is how many announcements are sent before a pause, so that thousands
+// do not overflow the queues of links and switches.
+const (
+	burst = 32
+	pause = time.Millisecond
 )
 
 // A Speaker holds a socket on each uplink that it spoke on. Close it to end
@@ -36,9 +44,15 @@ type Speaker struct {
 	mu      sync.Mutex
 	uplinks map[string]uplink.Uplink
 	conns   map[string]conn
-	// pending holds the announcements under way, so that an address that
-	// left is not announced again.
-	pending map[netip.Addr]context.CancelFunc
+	// pending holds the last announcement of each address that is under way,
+	// so that an address that left is not announced again.
+	pending map[netip.Addr]*announcement
+}
+
+// An announcement is that of some addresses, three times.
+type announcement struct {
+	link  string
+	addrs []netip.Addr
 }
 
 type conn struct {
@@ -54,7 +68,7 @@ func New(log *slog.Logger) *Speaker {
 		log: log, ctx: ctx, cancel: cancel,
 		uplinks: make(map[string]uplink.Uplink),
 		conns:   make(map[string]conn),
-		pending: make(map[netip.Addr]context.CancelFunc),
+		pending: make(map[netip.Addr]*announcement),
 	}
 }
 
@@ -107,59 +121,102 @@ func closeAll(conns []conn) error {
 // once and the others in the background. A neighbor that still knows the
 // address elsewhere learns its new place.
 func (s *Speaker) Announce(name string, addr netip.Addr) error {
-	c, err := s.open(name)
-	if err != nil {
+	if err := s.send(name, addr); err != nil {
 		return fmt.Errorf("announce %s: %w", addr, err)
 	}
-	if err := c.Announce(addr); err != nil {
-		return fmt.Errorf("announce %s: %w", addr, err)
+	s.begin(name, []netip.Addr{addr}, announcements-1)
+	return nil
+}
+
+// AnnounceAll is Announce of many addresses, all of it in the background. Call
+// it when the link has another MAC, or comes up.
+func (s *Speaker) AnnounceAll(name string, addrs []netip.Addr) error {
+	if _, err := s.open(name); err != nil {
+		return fmt.Errorf("announce %d addresses: %w", len(addrs), err)
 	}
-	ctx, cancel := context.WithCancel(s.ctx)
+	s.begin(name, slices.Clone(addrs), announcements)
+	return nil
+}
+
+// begin announces addresses that many times in the background, at once where
+// it was not done before.
+func (s *Speaker) begin(name string, addrs []netip.Addr, rounds int) {
+	a := &announcement{link: name, addrs: addrs}
 	s.mu.Lock()
-	if end, ok := s.pending[addr]; ok {
-		end()
+	for _, addr := range addrs {
+		s.pending[addr] = a
 	}
-	s.pending[addr] = cancel
 	s.mu.Unlock()
 	s.wg.Go(func() {
-		defer cancel()
-		s.repeat(ctx, name, addr)
+		defer s.end(a)
+		for round := announcements - rounds; round < announcements; round++ {
+			if round > 0 && !s.sleep(retransTimer) {
+				return
+			}
+			if err := s.round(a); err != nil {
+				s.log.Warn("addresses not announced again", "addresses", len(addrs), "first", addrs[0], "uplink", name, "err", err)
+				return
+			}
+		}
 	})
+}
+
+// round announces what is still to be announced of a, once.
+func (s *Speaker) round(a *announcement) error {
+	for i, addr := range a.addrs {
+		if i%burst == burst-1 && !s.sleep(pause) {
+			return nil
+		}
+		s.mu.Lock()
+		due := s.pending[addr] == a
+		s.mu.Unlock()
+		if !due {
+			continue
+		}
+		err := s.send(a.link, addr)
+		if err != nil {
+			err = s.send(a.link, addr) // SetUplinks may have closed the socket
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+func (s *Speaker) send(name string, addr netip.Addr) error {
+	c, err := s.open(name)
+	if err != nil {
+		return err
+	}
+	return c.Announce(addr)
+}
+
+func (s *Speaker) end(a *announcement) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, addr := range a.addrs {
+		if s.pending[addr] == a {
+			delete(s.pending, addr)
+		}
+	}
+}
+
+// sleep waits and reports whether the Speaker is still open.
+func (s *Speaker) sleep(d time.Duration) bool {
+	select {
+	case <-s.ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
 }
 
 // Silence ends the announcements of addr.
 func (s *Speaker) Silence(addr netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if end, ok := s.pending[addr]; ok {
-		end()
-		delete(s.pending, addr)
-	}
-}
-
-func (s *Speaker) repeat(ctx context.Context, name string, addr netip.Addr) {
-	for range announcements - 1 {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(retransTimer):
-		}
-		c, err := s.open(name)
-		if err == nil {
-			err = c.Announce(addr)
-		}
-		if err != nil {
-			s.log.Warn("address not announced again", "addr", addr, "uplink", name, "err", err)
-			return
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// A later Announce may have replaced this one, and ended ctx with it.
-	if ctx.Err() == nil {
-		delete(s.pending, addr)
-	}
+	delete(s.pending, addr)
 }
 
 // Probe asks for addr on the uplink and waits that long for its owner. It

@@ -2,6 +2,7 @@ package ndisc_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -120,6 +121,35 @@ func TestAnnounce(t *testing.T) {
 	}
 	if took := time.Since(begin); took < 2*time.Second {
 		t.Errorf("three announcements within %v, want RETRANS_TIMER between them", took)
+	}
+}
+
+func TestAnnounceAll(t *testing.T) {
+	enter(t)
+	s := newSpeaker(t)
+	conn := listen(t)
+	var addrs []netip.Addr
+	for i := range 100 {
+		addrs = append(addrs, netip.MustParseAddr(fmt.Sprintf("2001:db8::a:0:0:%x", i)))
+	}
+	if err := s.AnnounceAll("eth0", addrs); !errors.Is(err, uplink.ErrNotFound) {
+		t.Errorf("before the uplink is known: %v", err)
+	}
+	s.SetUplinks(choose(t))
+	if err := s.AnnounceAll("eth0", addrs); err != nil {
+		t.Fatal(err)
+	}
+	told := make(map[netip.Addr]int)
+	for range 100 {
+		told[next(t, conn)]++
+	}
+	gone, stays := addrs[7], addrs[8]
+	s.Silence(gone)
+	for range 2 * 99 {
+		told[next(t, conn)]++
+	}
+	if len(told) != 100 || told[gone] != 1 || told[stays] != 3 {
+		t.Errorf("%d of 100 addresses announced, the one that left %d times, one that stays %d times", len(told), told[gone], told[stays])
 	}
 }
 
