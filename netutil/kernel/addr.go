@@ -33,7 +33,7 @@ func (c *Conn) Addresses() ([]Address, error) {
 	var indexes []int
 	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, 0)
 	req.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))
-	err := c.requests.dump(req, func() { addrs, indexes = nil, nil }, func(r reply) {
+	err := c.dumps.dump(req, func() { addrs, indexes = nil, nil }, func(r reply) {
 		if a, index, ok := parseAddress(r); ok {
 			addrs = append(addrs, a)
 			indexes = append(indexes, index)

@@ -49,22 +49,32 @@ func BenchmarkSetNeighbor(b *testing.B) {
 }
 
 func BenchmarkNeighbors(b *testing.B) {
-	nettest.Enter(b)
-	c := open(b)
-	nettest.Run(b, "ip link add eth0 type bridge", "ip link set eth0 up")
-	const entries = 10_000
-	prefix := netip.MustParseAddr("2001:db8::").As16()
-	for i := range entries {
-		a := prefix
-		a[11], a[12] = byte(i>>8), byte(i)
-		if err := c.SetNeighbor(kernel.Neighbor{Addr: netip.AddrFrom16(a), Link: "eth0", Protocol: 166, Proxy: true}); err != nil {
-			b.Fatal(err)
+	for _, bench := range []struct {
+		name string
+		read func(*kernel.Conn) ([]kernel.Neighbor, error)
+	}{
+		{"neighbors", (*kernel.Conn).Neighbors},
+		{"proxies", (*kernel.Conn).Proxies},
+	} {
+		for _, entries := range []int{10, 10_000} {
+			b.Run(fmt.Sprintf("%s=%d", bench.name, entries), func(b *testing.B) {
+				nettest.Enter(b)
+				c := open(b)
+				nettest.Run(b, "ip link add eth0 type bridge", "ip link set eth0 up")
+				prefix := netip.MustParseAddr("2001:db8::").As16()
+				for i := range entries {
+					a := prefix
+					a[11], a[12] = byte(i>>8), byte(i)
+					if err := c.SetNeighbor(kernel.Neighbor{Addr: netip.AddrFrom16(a), Link: "eth0", Protocol: 166, Proxy: true}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				for b.Loop() {
+					if got, err := bench.read(c); err != nil || len(got) != entries {
+						b.Fatalf("%d entries, %v", len(got), err)
+					}
+				}
+			})
 		}
 	}
-	for b.Loop() {
-		if got, err := c.Neighbors(); err != nil || len(got) != entries {
-			b.Fatalf("Neighbors: %d entries, %v", len(got), err)
-		}
-	}
-	b.ReportMetric(entries, "entries")
 }

@@ -13,6 +13,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,27 +29,41 @@ type Conn struct {
 	SysctlDir string
 
 	requests *socket
+	// dumps reads tables, so that a long one keeps no change waiting.
+	dumps    *socket
+	removals removals
 	events   *subscription
 }
 
 // Open connects to the network namespace of the calling thread. The caller
 // closes the Conn.
 func Open() (*Conn, error) {
-	requests, err := openSocket()
-	if err != nil {
+	c := &Conn{SysctlDir: "/proc/sys/net"}
+	var err error
+	if c.requests, err = openSocket(receiveSize); err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	// Watch runs on whatever thread it likes, so its socket is opened here too.
-	events, err := openSubscription()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open netlink socket for events: %w", err), requests.close())
+	if c.dumps, err = openSocket(receiveSize); err != nil {
+		return nil, errors.Join(fmt.Errorf("open netlink socket for tables: %w", err), c.Close())
 	}
-	return &Conn{SysctlDir: "/proc/sys/net", requests: requests, events: events}, nil
+	if c.removals, err = openRemovals(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open netlink socket for removals: %w", err), c.Close())
+	}
+	// Watch runs on whatever thread it likes, so its socket is opened here too.
+	if c.events, err = openSubscription(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open netlink socket for events: %w", err), c.Close())
+	}
+	return c, nil
 }
 
 // Close closes the Conn and ends Watch with an error. Closing again succeeds.
 func (c *Conn) Close() error {
-	return errors.Join(c.events.close(), c.requests.close())
+	return errors.Join(c.events.close(), c.removals.close(), c.dumps.close(), c.requests.close())
+}
+
+// own reports whether the port is that of a socket by which c changes things.
+func (c *Conn) own(port uint32) bool {
+	return port == c.requests.pid || slices.ContainsFunc(c.removals.sockets, func(s *socket) bool { return s.pid == port })
 }
 
 // index returns the index of the link with this name. An ioctl costs a tenth

@@ -35,6 +35,8 @@ type Link struct {
 	MTU   int
 	// Master is the name of the bridge or bond that the link is a port of. Only Links fills it.
 	Master string
+	// McastSnooping is whether a bridge looks into MLD and IGMP.
+	McastSnooping bool
 	// Up is the operator's wish, Running whether the link carries packets now.
 	Up, Running bool
 }
@@ -43,7 +45,7 @@ type Link struct {
 func (c *Conn) Links() ([]Link, error) {
 	var links []Link
 	var masters []int
-	err := c.requests.dump(getLink(0, ""), func() { links, masters = nil, nil }, func(r reply) {
+	err := c.dumps.dump(getLink(0, ""), func() { links, masters = nil, nil }, func(r reply) {
 		if l, master, ok := parseLink(r); ok {
 			links = append(links, l)
 			masters = append(masters, master)
@@ -85,7 +87,7 @@ func (c *Conn) DeleteLink(name string) error {
 	// From Linux 6.2 an echo makes the kernel ascribe the notification to us, so that Watch leaves it out.
 	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ECHO)
 	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	return c.changeLink("delete", name, req, unix.ENODEV)
+	return c.changeLinkBy(c.removals.execute, "delete", name, req, unix.ENODEV)
 }
 
 // SetUp sets a link up or down.
@@ -145,14 +147,19 @@ func (c *Conn) SetMcastSnooping(name string, on bool) error {
 	return c.changeLink("set mcast_snooping of", name, req)
 }
 
-// changeLink completes a request with the name of its link and sends it. An
-// error that is one of gone counts as success.
-func (c *Conn) changeLink(verb, name string, req *nl.NetlinkRequest, gone ...error) error {
+// changeLink completes a request with the name of its link and sends it.
+func (c *Conn) changeLink(verb, name string, req *nl.NetlinkRequest) error {
+	return c.changeLinkBy(c.requests.execute, verb, name, req)
+}
+
+// changeLinkBy is changeLink by another way to the kernel. An error that is one
+// of gone counts as success.
+func (c *Conn) changeLinkBy(execute func(*nl.NetlinkRequest) error, verb, name string, req *nl.NetlinkRequest, gone ...error) error {
 	if err := checkName(name); err != nil {
 		return fmt.Errorf("%s %w", verb, err)
 	}
 	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
-	if err := c.requests.execute(req); err != nil && !isAny(err, gone) {
+	if err := execute(req); err != nil && !isAny(err, gone) {
 		return fmt.Errorf("%s %w", verb, linkError(name, err))
 	}
 	return nil
@@ -246,12 +253,29 @@ func parseLink(r reply) (l Link, master int, ok bool) {
 		case unix.IFLA_MASTER:
 			master = number(v)
 		case unix.IFLA_LINKINFO:
-			for typ, v := range attributes(v) {
-				if typ == nl.IFLA_INFO_KIND {
-					l.Kind = unix.ByteSliceToString(v)
-				}
-			}
+			l.setInfo(v)
 		}
 	}
 	return l, master, true
+}
+
+// setInfo takes what the kernel knows of a virtual link of its kind.
+func (l *Link) setInfo(info []byte) {
+	var data []byte
+	for typ, v := range attributes(info) {
+		switch typ {
+		case nl.IFLA_INFO_KIND:
+			l.Kind = unix.ByteSliceToString(v)
+		case nl.IFLA_INFO_DATA:
+			data = v
+		}
+	}
+	if l.Kind != kindBridge {
+		return
+	}
+	for typ, v := range attributes(data) {
+		if typ == nl.IFLA_BR_MCAST_SNOOPING {
+			l.McastSnooping = number(v) != 0
+		}
+	}
 }

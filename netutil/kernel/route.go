@@ -77,7 +77,7 @@ func (c *Conn) routes(fam uint8) ([]hop, error) {
 	req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: fam}})
 	req.AddData(nl.NewRtAttr(unix.RTA_TABLE, nl.Uint32Attr(MainTable)))
 	var hops []hop
-	err := c.requests.dump(req, func() { hops = nil }, func(r reply) {
+	err := c.dumps.dump(req, func() { hops = nil }, func(r reply) {
 		hops = append(hops, parseRoute(r)...)
 	})
 	if errors.Is(err, unix.ENOENT) {

@@ -36,7 +36,8 @@ type socket struct {
 	buf []byte
 }
 
-func openSocket() (*socket, error) {
+// openSocket opens a socket whose buffer holds answers of that many bytes.
+func openSocket(size int) (*socket, error) {
 	fd, pid, err := openRoute(unix.SOCK_CLOEXEC)
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func openSocket() (*socket, error) {
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return &socket{fd: fd, pid: pid, buf: make([]byte, receiveSize)}, nil
+	return &socket{fd: fd, pid: pid, buf: make([]byte, size)}, nil
 }
 
 // openRoute opens an rtnetlink socket and returns its port id, by which the
@@ -71,7 +72,11 @@ func openRoute(flags int) (fd int, pid uint32, err error) {
 	return fd, addr.(*unix.SockaddrNetlink).Pid, nil
 }
 
+// close closes the socket, if it was ever opened.
 func (s *socket) close() error {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fd < 0 {

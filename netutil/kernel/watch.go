@@ -25,6 +25,9 @@ const (
 	KindRoute    Kind = "route"
 	KindNeighbor Kind = "neighbor"
 	KindPrefix   Kind = "prefix"
+	// KindSetting is a change of forwarding or proxy_ndp. The kernel tells of
+	// no other sysctl.
+	KindSetting Kind = "setting"
 )
 
 // An Event is a change that the kernel tells.
@@ -32,7 +35,8 @@ type Event struct {
 	// Kind is empty if Lost.
 	Kind Kind
 	// Link and Index are those of the link that the event is about. Link is
-	// empty if it is gone, and both are for a route without a link.
+	// empty if it is gone, and both are for a route without a link. A setting
+	// may be that of the links "all" or "default", without an index.
 	Link  string
 	Index int
 	// Deleted is whether the object is gone, as opposed to new or changed.
@@ -50,6 +54,7 @@ var groups = [...]int{
 	unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE,
 	unix.RTNLGRP_NEIGH,
 	unix.RTNLGRP_IPV6_PREFIX,
+	unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
 }
 
 // Watch calls fn, one call at a time, for every change that can matter until
@@ -58,9 +63,9 @@ var groups = [...]int{
 // Left out are the changes that the kernel ascribes to this Conn's requests,
 // link messages without news, routes outside the main table, and the coming
 // and going of ordinary neighbors. To nobody does the kernel ascribe changes
-// of a link's state, IPv6 addresses and the end of a neighbor, so those are
-// told also to who made them. It tells nothing of proxy entries; they go
-// silently when their link is set down, which is told.
+// of a link's state, IPv6 addresses, settings and the end of a neighbor, so
+// those are told also to who made them. It tells nothing of proxy entries, nor
+// of sysctls other than a KindSetting's; see Proxies.
 func (c *Conn) Watch(ctx context.Context, fn func(Event)) error {
 	if !c.events.running.TryLock() {
 		return errors.New("watch the kernel: already being watched")
@@ -79,7 +84,7 @@ func (c *Conn) Watch(ctx context.Context, fn func(Event)) error {
 			<-woken // Or it would wake the next Watch.
 		}
 	}()
-	w := watcher{own: c.requests.pid, name: c.name, links: map[int]Link{}, fn: fn}
+	w := watcher{own: c.own, name: c.name, links: map[int]Link{}, fn: fn}
 	for {
 		err := c.events.receive(w.message)
 		switch {
@@ -96,7 +101,7 @@ func (c *Conn) Watch(ctx context.Context, fn func(Event)) error {
 
 // A watcher turns messages into events.
 type watcher struct {
-	own   uint32
+	own   func(port uint32) bool
 	name  func(index int) string
 	links map[int]Link // as last told, to see what is news
 	fn    func(Event)
@@ -104,7 +109,7 @@ type watcher struct {
 
 func (w *watcher) message(r reply) {
 	e, ok := w.event(r)
-	if !ok || r.pid == w.own {
+	if !ok || w.own(r.pid) {
 		return
 	}
 	if e.Link == "" && e.Index != 0 {
@@ -139,6 +144,8 @@ func (w *watcher) event(r reply) (Event, bool) {
 			return Event{}, false
 		}
 		return Event{Kind: KindPrefix, Index: number(r.data[4:8])}, true
+	case unix.RTM_NEWNETCONF:
+		return w.setting(r)
 	}
 	return Event{}, false
 }
@@ -161,6 +168,43 @@ func (w *watcher) link(r reply) (Event, bool) {
 	return e, news
 }
 
+// Of linux/netconf.h; x/sys does not have them.
+const (
+	sizeofNetconfmsg   = 1
+	netconfaIfindex    = 1
+	netconfaForwarding = 2
+	netconfaProxyNeigh = 5
+	netconfAll         = -1
+	netconfDefault     = -2
+)
+
+func (w *watcher) setting(r reply) (Event, bool) {
+	if len(r.data) < aligned(sizeofNetconfmsg) {
+		return Event{}, false
+	}
+	e := Event{Kind: KindSetting}
+	count, ok := 0, false
+	for typ, v := range attributes(r.data[aligned(sizeofNetconfmsg):]) {
+		switch typ {
+		case netconfaIfindex:
+			e.Index = int(int32(number(v)))
+		case netconfaForwarding, netconfaProxyNeigh:
+			ok = true
+			count++
+		default:
+			count++
+		}
+	}
+	switch e.Index {
+	case netconfAll:
+		e.Link, e.Index = "all", 0
+	case netconfDefault:
+		e.Link, e.Index = "default", 0
+	}
+	// A new link's settings are told all together, and the link itself as well.
+	return e, ok && count == 1
+}
+
 // A subscription is a socket that receives notifications between start and stop.
 type subscription struct {
 	running sync.Mutex // held by Watch
@@ -181,6 +225,9 @@ func openSubscription() (*subscription, error) {
 }
 
 func (s *subscription) close() error {
+	if s == nil {
+		return nil
+	}
 	if err := s.file.Close(); !errors.Is(err, os.ErrClosed) {
 		return err
 	}
