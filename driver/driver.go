@@ -86,6 +86,8 @@ type Driver struct {
 	endpoints map[string]plan.Endpoint
 	// holders holds the endpoint of each address.
 	holders map[netip.Addr]string
+	// calls holds what Docker's calls have been about; see Sweep.
+	calls   map[string]activity
 	uplinks plan.Uplinks
 }
 
@@ -105,6 +107,7 @@ func New(c Config) (*Driver, error) {
 		log: c.Log, config: c, ctx: ctx, cancel: cancel,
 		networks: networks, endpoints: endpoints,
 		holders: make(map[netip.Addr]string),
+		calls:   make(map[string]activity),
 	}
 	for id, e := range endpoints {
 		for _, a := range e.Addrs {

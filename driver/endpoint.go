@@ -20,6 +20,7 @@ const keyMAC = "com.docker.network.endpoint.macaddress"
 // answers a MAC where the request has none (an IPAM driver that asks for none),
 // and nothing else: Docker refuses an answer that repeats what it sent.
 func (d *Driver) CreateEndpoint(_ context.Context, r *network.CreateEndpointRequest) (*network.CreateEndpointResponse, error) {
+	defer d.calling(r.NetworkID, r.EndpointID)()
 	if r.EndpointID == "" {
 		return nil, errors.New("create endpoint: EndpointID is empty")
 	}
@@ -172,6 +173,11 @@ func (d *Driver) drop(id string) error {
 func (d *Driver) release(id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.takeEndpoint(id)
+}
+
+// takeEndpoint is release for whoever holds mu.
+func (d *Driver) takeEndpoint(id string) bool {
 	_, ok := d.endpoints[id]
 	for _, a := range d.endpoints[id].Addrs {
 		if d.holders[a] == id {
@@ -179,6 +185,7 @@ func (d *Driver) release(id string) bool {
 		}
 	}
 	delete(d.endpoints, id)
+	d.forgetCalls(id)
 	return ok
 }
 
@@ -186,6 +193,7 @@ func (d *Driver) release(id string) bool {
 // undone: after some errors Docker sends no Leave. One that is not known is
 // deleted already.
 func (d *Driver) DeleteEndpoint(ctx context.Context, r *network.DeleteEndpointRequest) error {
+	defer d.calling(r.NetworkID, r.EndpointID)()
 	return d.forget(ctx, r.EndpointID)
 }
 

@@ -30,6 +30,7 @@ const (
 // Join makes the endpoint's veth pair and returns when its addresses can be
 // reached. Docker moves the container side into the sandbox.
 func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.JoinResponse, error) {
+	defer d.calling(r.NetworkID, r.EndpointID)()
 	n, err := d.network(r.NetworkID)
 	if err != nil {
 		return nil, err
@@ -111,6 +112,7 @@ func (d *Driver) anotherRouted(sandbox, id string) bool {
 // Leave undoes Join: the proxy entries first, so that nobody sends any more.
 // An endpoint that is not known has left already.
 func (d *Driver) Leave(ctx context.Context, r *network.LeaveRequest) error {
+	defer d.calling(r.NetworkID, r.EndpointID)()
 	return d.leave(ctx, r.EndpointID)
 }
 

@@ -36,6 +36,7 @@ const (
 // the request is refused before anything is changed. Docker sends a request
 // again when the connection broke: the same network is made once.
 func (d *Driver) CreateNetwork(ctx context.Context, r *network.CreateNetworkRequest) error {
+	defer d.calling(r.NetworkID)()
 	n, err := d.newNetwork(r)
 	if err != nil {
 		return err
@@ -222,34 +223,51 @@ func (d *Driver) admit(n plan.Network) error {
 // DeleteNetwork forgets the network with what is left of its endpoints. A
 // network that is not known is deleted already.
 func (d *Driver) DeleteNetwork(ctx context.Context, r *network.DeleteNetworkRequest) error {
+	defer d.calling(r.NetworkID)()
 	return d.forgetNetwork(ctx, r.NetworkID)
 }
 
 // forgetNetwork gets as far as it can: Docker forgets the network whatever the answer.
 func (d *Driver) forgetNetwork(ctx context.Context, id string) error {
 	d.mu.Lock()
-	_, ok := d.networks[id]
+	_, known := d.networks[id]
+	left := d.takeNetwork(id)
+	d.mu.Unlock()
+	if !known {
+		return d.forgetAll(ctx, left)
+	}
+	return d.clearNetwork(ctx, id, left)
+}
+
+// takeNetwork takes a network from the networks and returns its endpoints.
+// Whoever calls holds mu, and lets clearNetwork do the rest.
+func (d *Driver) takeNetwork(id string) (left []string) {
 	delete(d.networks, id) // first, so that no endpoint is added
-	var left []string
+	d.forgetCalls(id)
 	for endpoint, e := range d.endpoints {
 		if e.Network == id {
 			left = append(left, endpoint)
 		}
 	}
-	d.mu.Unlock()
+	return left
+}
 
+// clearNetwork forgets what takeNetwork took.
+func (d *Driver) clearNetwork(ctx context.Context, id string, left []string) error {
+	err := d.forgetAll(ctx, left)
+	if deleteErr := d.config.Networks.Delete(id); deleteErr != nil {
+		err = errors.Join(err, fmt.Errorf("forget network %s: %w", short(id), deleteErr))
+	}
+	return errors.Join(err, d.loop.SyncHost(ctx, id))
+}
+
+// forgetAll forgets endpoints that Docker forgot while the plugin was away.
+func (d *Driver) forgetAll(ctx context.Context, endpoints []string) error {
 	var errs []error
-	for _, endpoint := range left {
-		// Docker forgot them while the plugin was away.
-		errs = append(errs, d.forget(ctx, endpoint))
+	for _, id := range endpoints {
+		errs = append(errs, d.forget(ctx, id))
 	}
-	if !ok {
-		return errors.Join(errs...)
-	}
-	if err := d.config.Networks.Delete(id); err != nil {
-		errs = append(errs, fmt.Errorf("forget network %s: %w", short(id), err))
-	}
-	return errors.Join(append(errs, d.loop.SyncHost(ctx, id))...)
+	return errors.Join(errs...)
 }
 
 // short is the form of an id that Docker's own commands show.

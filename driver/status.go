@@ -1,0 +1,122 @@
+package driver
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+// Status is what the driver holds and how the host compares. Its form in JSON
+// is described in docs/status.md and only grows. Lists are never null.
+type Status struct {
+	Networks  []NetworkStatus  `json:"networks"`
+	Endpoints []EndpointStatus `json:"endpoints"`
+	// Problems are what could not be done and is retried.
+	Problems []ProblemStatus `json:"problems"`
+	// Drift are the operations that would make the kernel match the plan.
+	Drift []string `json:"drift"`
+}
+
+// NetworkStatus is a network with what its records stand for now.
+type NetworkStatus struct {
+	ID     string       `json:"id"`
+	Bridge string       `json:"bridge"`
+	Pools  []PoolStatus `json:"pools"`
+	// UplinkOption is what the network asked for: a link's name, or auto.
+	UplinkOption string `json:"uplink_option"`
+	// Uplink is the link that stands for now, empty where there is none.
+	Uplink   string `json:"uplink"`
+	Internal bool   `json:"internal"`
+}
+
+// PoolStatus is a pool and the gateway that containers have in it, the zero
+// Addr on an internal network.
+type PoolStatus struct {
+	Prefix  netip.Prefix `json:"prefix"`
+	Gateway netip.Addr   `json:"gateway,omitzero"`
+}
+
+// EndpointStatus is a container's attachment to a network.
+type EndpointStatus struct {
+	ID      string       `json:"id"`
+	Network string       `json:"network"`
+	MAC     inet.MAC     `json:"mac"`
+	Addrs   []netip.Addr `json:"addrs"`
+	Joined  bool         `json:"joined"`
+	// Withdrawn are those of Addrs that another host on the uplink holds.
+	Withdrawn []netip.Addr `json:"withdrawn"`
+}
+
+// ProblemStatus is what could not be done for one owner.
+type ProblemStatus struct {
+	// Owner is the id of a network or an endpoint, empty for what all share.
+	Owner string    `json:"owner"`
+	Error string    `json:"error"`
+	Since time.Time `json:"since"`
+	// Attempts counts those since then, Retry is when the next one is due.
+	Attempts int       `json:"attempts"`
+	Retry    time.Time `json:"retry"`
+}
+
+// Status observes the host and compares. It changes nothing.
+func (d *Driver) Status(ctx context.Context) (Status, error) {
+	ops, err := d.loop.Drift(ctx)
+	if err != nil {
+		return Status{}, fmt.Errorf("observe the host: %w", err)
+	}
+	s := Status{
+		Networks: []NetworkStatus{}, Endpoints: []EndpointStatus{},
+		Problems: []ProblemStatus{}, Drift: []string{},
+	}
+	for _, op := range ops {
+		s.Drift = append(s.Drift, op.String())
+	}
+	for _, p := range d.loop.Problems() {
+		s.Problems = append(s.Problems, ProblemStatus{
+			Owner: p.Owner, Error: p.Err.Error(), Since: p.Since.UTC(), Attempts: p.Attempts, Retry: p.Retry.UTC(),
+		})
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	byNetworkID := func(a, b plan.Network) int { return cmp.Compare(a.ID, b.ID) }
+	for _, n := range slices.SortedFunc(maps.Values(d.networks), byNetworkID) {
+		s.Networks = append(s.Networks, d.networkStatus(n))
+	}
+	byID := func(a, b plan.Endpoint) int {
+		return cmp.Or(cmp.Compare(a.Network, b.Network), cmp.Compare(a.ID, b.ID))
+	}
+	for _, e := range slices.SortedFunc(maps.Values(d.endpoints), byID) {
+		s.Endpoints = append(s.Endpoints, EndpointStatus{
+			ID: e.ID, Network: e.Network, MAC: e.MAC, Joined: e.Joined,
+			Addrs:     append([]netip.Addr{}, e.Addrs...),
+			Withdrawn: append([]netip.Addr{}, e.Withdrawn...),
+		})
+	}
+	return s, nil
+}
+
+// networkStatus is the Status of one network. Whoever calls holds mu.
+func (d *Driver) networkStatus(n plan.Network) NetworkStatus {
+	s := NetworkStatus{
+		ID: n.ID, Bridge: n.Bridge, Pools: []PoolStatus{},
+		UplinkOption: n.Uplink, Internal: n.Internal,
+	}
+	if !n.Internal {
+		s.Uplink = d.uplinks.For[n.Uplink].Name
+	}
+	for _, p := range n.Pools {
+		pool := PoolStatus{Prefix: p.Prefix}
+		if !n.Internal {
+			pool.Gateway = gatewayOf(n, p.Prefix.Addr())
+		}
+		s.Pools = append(s.Pools, pool)
+	}
+	return s
+}

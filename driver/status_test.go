@@ -1,0 +1,132 @@
+package driver_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker/go-plugins-helpers/network"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ndp6/ndp6/netutil/inet"
+)
+
+func status(t *testing.T, r rig) string {
+	t.Helper()
+	s, err := r.Status(t.Context())
+	must(t)(err)
+	text, err := json.MarshalIndent(s, "", "  ")
+	must(t)(err)
+	return string(text)
+}
+
+func TestStatus(t *testing.T) {
+	r := newRig(t)
+	if diff := cmp.Diff(`{
+  "networks": [],
+  "endpoints": [],
+  "problems": [],
+  "drift": []
+}`, status(t, r)); diff != "" {
+		t.Errorf("of nothing (-want +got):\n%s", diff)
+	}
+
+	web := createWeb()
+	web.IPv4Data = []*network.IPAMData{pool("10.166.0.0/24", "10.166.0.1/24")}
+	internal := createDB()
+	internal.Options["com.docker.network.internal"] = true
+	r.serve(t, web, internal)
+	_, err := r.CreateEndpoint(t.Context(), createBox("a"))
+	must(t)(err)
+	want := `{
+  "networks": [
+    {
+      "id": "db",
+      "bridge": "nd-db",
+      "pools": [
+        {
+          "prefix": "2001:db8:0:0:b::/80"
+        }
+      ],
+      "uplink_option": "auto",
+      "uplink": "",
+      "internal": true
+    },
+    {
+      "id": "web",
+      "bridge": "nd-web",
+      "pools": [
+        {
+          "prefix": "2001:db8:0:0:a::/80",
+          "gateway": "fe80::1"
+        },
+        {
+          "prefix": "10.166.0.0/24",
+          "gateway": "10.166.0.1"
+        }
+      ],
+      "uplink_option": "auto",
+      "uplink": "eth0",
+      "internal": false
+    }
+  ],
+  "endpoints": [
+    {
+      "id": "a",
+      "network": "web",
+      "mac": "02:42:00:00:00:02",
+      "addrs": [
+        "2001:db8::a:242:0:2"
+      ],
+      "joined": false,
+      "withdrawn": []
+    }
+  ],
+  "problems": [],
+  "drift": []
+}`
+	if diff := cmp.Diff(want, status(t, r)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestStatusOfDrift(t *testing.T) {
+	r := newRig(t).serve(t)
+	r.attach(t, createBox("a"))
+	for k := range r.host.objects {
+		if strings.Contains(k.Name, "2001:db8::a:242:0:2 eth0") {
+			delete(r.host.objects, k)
+		}
+	}
+	s, err := r.Status(t.Context())
+	must(t)(err)
+	if diff := cmp.Diff([]string{"add neigh proxy 2001:db8::a:242:0:2 dev eth0"}, s.Drift); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Status(ctx); err == nil {
+		t.Error("Status after its context ended: no error")
+	}
+}
+
+func TestStatusOfWithdrawal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).serve(t)
+		stop := r.run(t)
+		defer stop()
+		e := createBox("a")
+		r.link.owners[netip.MustParseAddr("2001:db8::a:242:0:2")] = inet.MAC{0x02, 0x42, 0, 0, 0, 0x99}
+		r.attach(t, e)
+		time.Sleep(2 * time.Second)
+		s, err := r.Status(t.Context())
+		must(t)(err)
+		if len(s.Endpoints) != 1 || len(s.Endpoints[0].Withdrawn) != 1 || !s.Endpoints[0].Joined || len(s.Drift) > 0 {
+			t.Errorf("status: %+v", s)
+		}
+	})
+}
