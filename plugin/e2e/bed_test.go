@@ -33,6 +33,7 @@ type bed struct {
 	neighbor *lab.Node
 	version  string
 	binary   string
+	next     func() (string, error) // another build of it
 	before   string // snapshot of the host without networks
 }
 

@@ -38,6 +38,7 @@ func scenarios() []scenario {
 		{name: "bad requests", run: badRequests},
 		{name: "compose", run: compose, versions: []string{"28.5"}},
 		{name: "uplink moves", run: uplinkMoves},
+		{name: "traffic goes on", run: trafficGoesOn},
 		{name: "plugin killed", run: pluginKilled},
 		{name: "engine restarted", run: engineRestarted},
 		{name: "hundred containers", run: hundredContainers},
@@ -48,6 +49,7 @@ func scenarios() []scenario {
 // TestDocker tries the scenarios on each Docker version, versions in parallel.
 func TestDocker(t *testing.T) {
 	binary := requirements(t)
+	next := nextBuild(t.TempDir())
 	for _, release := range lab.Releases() {
 		t.Run(release.Docker, func(t *testing.T) {
 			if !wanted(release.Docker) {
@@ -55,6 +57,7 @@ func TestDocker(t *testing.T) {
 			}
 			t.Parallel()
 			b := newBed(t, release, binary)
+			b.next = next
 			for _, s := range scenarios() {
 				if s.versions != nil && !slices.Contains(s.versions, release.Docker) {
 					continue

@@ -2,7 +2,7 @@ package lab
 
 import (
 	"context"
-	_ "embed" // host.sh
+	_ "embed" // host.sh, wait.sh
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +12,12 @@ import (
 
 //go:embed host.sh
 var hostScript string
+
+//go:embed wait.sh
+var waitScript string
+
+// hostNamespaces are those that end with the first process of a host.
+const hostNamespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID
 
 // Host is a machine of the LAN with a Docker engine of its own: its mounts,
 // processes and network are private, its data is in memory.
@@ -32,12 +38,11 @@ func (l *Lab) AddHost(ctx context.Context, number int, root string) (*Host, erro
 		return nil, err
 	}
 	node := &Node{Name: fmt.Sprintf("h%d", number), inside: true}
-	args := []string{filepath.Join(l.cache, "mnt")}
+	command := []string{"sh", "-c", hostScript + waitScript, node.Name, filepath.Join(l.cache, "mnt")}
 	if root != "" {
-		args = append(args, root)
+		command = append(command, root)
 	}
-	const namespaces = syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID
-	if _, err := hold(ctx, node, namespaces, hostScript, args...); err != nil {
+	if _, err := hold(ctx, node, hostNamespaces|syscall.CLONE_NEWNS, command); err != nil {
 		return nil, err
 	}
 	h := &Host{Node: node, Number: number, image: image}

@@ -1,8 +1,6 @@
 #!/bin/sh
-# The first process of a lab host: it makes the host's file system inside its
-# own mount, network and pid namespaces, says "ready", and waits. When its
-# standard input ends, it ends, and with it every process, mount and link of
-# the host: also when the run that started it was killed.
+# Makes a lab host's file system inside its own mount, network and pid
+# namespaces. wait.sh follows in the same process.
 #
 #   host.sh BASE [ROOT]    BASE: an empty folder to mount on
 #                          ROOT: the Debian root to run on; none means the machine's own
@@ -47,8 +45,3 @@ if [ -n "$root" ]; then
 	echo 'nameserver 192.0.2.126' >/etc/resolv.conf
 	echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 fi
-
-ip link set lo up
-echo ready
-# PID 1 must reap what it adopts, which dash does not promise.
-exec perl -e '$SIG{CHLD} = "IGNORE"; 1 until defined($n = sysread(STDIN, $_, 1)) && $n == 0'

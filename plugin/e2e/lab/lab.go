@@ -190,10 +190,13 @@ func (l *Lab) settle(ctx context.Context, addr netip.Addr) error {
 	}
 }
 
+// portName is the LAN's end of the link of the node with this number.
+func portName(number int) string { return fmt.Sprintf("port%d", number) }
+
 // plug makes a link of n that is a port of the LAN, with the addresses of the
 // node with this number.
 func (l *Lab) plug(ctx context.Context, n *Node, link string, number int) error {
-	port := fmt.Sprintf("port%d", number)
+	port := portName(number)
 	if err := l.lan.IP(ctx,
 		fmt.Sprintf("link add %s type veth peer name %s address %s netns %d", port, link, MAC(number), n.pid()),
 		fmt.Sprintf("link set %s master lan addrgenmode none up", port),

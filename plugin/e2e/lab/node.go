@@ -31,14 +31,16 @@ type Node struct {
 const plainNode = `ip link set lo up && echo ready && exec cat`
 
 func startNode(ctx context.Context, name string) (*Node, error) {
-	return hold(ctx, &Node{Name: name}, syscall.CLONE_NEWNET, plainNode)
+	return hold(ctx, &Node{Name: name}, syscall.CLONE_NEWNET, []string{"sh", "-c", plainNode, name})
 }
 
-// hold starts the process that holds n's namespaces: a shell that runs script
-// with args, says "ready", and waits for the end of its input.
-func hold(ctx context.Context, n *Node, namespaces uintptr, script string, args ...string) (*Node, error) {
+// hold starts the process that holds n's namespaces: a command that says
+// "ready" and waits for the end of its input. It finds files as its
+// descriptors 3 and on.
+func hold(ctx context.Context, n *Node, namespaces uintptr, command []string, files ...*os.File) (*Node, error) {
 	// The process must outlive ctx: Close ends it, or the end of this process.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "sh", append([]string{"-c", script, n.Name}, args...)...)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), command[0], command[1:]...)
+	cmd.ExtraFiles = files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Setpgid: true}
 	cmd.Env = environ()
 	var stderr bytes.Buffer
