@@ -79,7 +79,7 @@ func removeCgroup(dir string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove cgroup: %w", err)
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for _, dir := range slices.Backward(below) {
 		err := syscall.Rmdir(dir)
 		for errors.Is(err, syscall.EBUSY) && time.Now().Before(deadline) {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -67,7 +68,8 @@ func checksum(b []byte) uint16 {
 	return ^uint16(sum + sum>>16)
 }
 
-// Get fetches path from a web server and returns the text. Each call is a new connection.
+// Get fetches path from a web server and returns the text. Each call is a new
+// connection. A server that does not listen yet is given five seconds.
 func (n *Node) Get(ctx context.Context, server netip.AddrPort, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -76,6 +78,11 @@ func (n *Node) Get(ctx context.Context, server netip.AddrPort, path string) (str
 		DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 			err = n.do(func() (err error) {
 				conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+				// docker run returns before the server listens.
+				for errors.Is(err, syscall.ECONNREFUSED) && ctx.Err() == nil {
+					time.Sleep(10 * time.Millisecond)
+					conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+				}
 				return err
 			})
 			return conn, err
