@@ -198,7 +198,7 @@ ok
 func TestOneTransaction(t *testing.T) {
 	l := newLab(t, nil)
 	l.call("pool6 2001:db8::/80")
-	pools, asked := l.pools.writes, l.host.asked
+	pools, asked := l.pools.writes, l.host.asked.Load()
 	for _, call := range []string{"endpoint 2001:db8::/80 mac=02", "release 2001:db8::/80 2001:db8::242:ac11:2"} {
 		before := l.leases.writes
 		l.call(call)
@@ -206,8 +206,8 @@ func TestOneTransaction(t *testing.T) {
 			t.Errorf("%s: %d transactions", call, writes)
 		}
 	}
-	if l.pools.writes != pools || l.host.asked != asked {
-		t.Errorf("%d writes of pools, host asked %d times", l.pools.writes-pools, l.host.asked-asked)
+	if l.pools.writes != pools || l.host.asked.Load() != asked {
+		t.Errorf("%d writes of pools, host asked %d times", l.pools.writes-pools, l.host.asked.Load()-asked)
 	}
 }
 

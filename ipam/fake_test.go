@@ -9,6 +9,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	api "github.com/docker/go-plugins-helpers/ipam"
@@ -77,11 +78,11 @@ func (m *memory[T]) snapshot() map[string]string {
 type host struct {
 	facts source.Facts
 	err   error
-	asked int
+	asked atomic.Int64
 }
 
 func (h *host) Facts(context.Context) (source.Facts, error) {
-	h.asked++
+	h.asked.Add(1)
 	return h.facts, h.err
 }
 

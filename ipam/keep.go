@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/docker/go-plugins-helpers/ipam"
 )
@@ -22,6 +23,9 @@ func (m *IPAM) keep(p *pool, addr netip.Addr) (*ipam.RequestAddressResponse, err
 	m.mu.Lock()
 	creating, who, l := p.creating, p.holder(addr), p.leases[addr]
 	leaving := l != nil && l.leaving
+	if l != nil {
+		l.touched = time.Now()
+	}
 	m.mu.Unlock()
 	switch {
 	case leaving:

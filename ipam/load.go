@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/ndp6/ndp6/netutil/inet"
 )
@@ -19,12 +20,13 @@ func (m *IPAM) load() error {
 	if err != nil {
 		return fmt.Errorf("load leases: %w", err)
 	}
+	start := time.Now()
 	for id, record := range pools {
 		if record.id() != id || record.check() != nil {
 			m.log.Warn("pool record ignored", "pool_id", id)
 			continue
 		}
-		m.pools[id] = newPool(record)
+		m.pools[id] = newPool(record, notAfter(record.Since, start))
 	}
 	for _, key := range slices.Sorted(maps.Keys(leases)) {
 		l := leases[key]
@@ -33,7 +35,7 @@ func (m *IPAM) load() error {
 			m.log.Warn("lease record ignored", "pool_id", l.Pool, "address", l.Addr)
 			continue
 		}
-		p.leases[l.Addr] = &lease{Lease: l, settled: true}
+		p.leases[l.Addr] = &lease{Lease: l, settled: true, touched: notAfter(l.Since, start)}
 	}
 	m.changes.Lock()
 	defer m.changes.Unlock()
@@ -69,8 +71,8 @@ func (m *IPAM) find(id string) (*pool, error) {
 	if err := inet.CheckOverlap(record.Prefix, m.prefixes()); err != nil {
 		return nil, fmt.Errorf("rebuild pool from its id: %w", err)
 	}
-	record.Source = "rebuilt"
-	p = newPool(record)
+	record.Source, record.Since = "rebuilt", now()
+	p = newPool(record, time.Now())
 	if p.is4() {
 		// The gateway that the lost record most likely had: an endpoint that got
 		// its address would take the network down.

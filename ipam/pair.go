@@ -21,7 +21,7 @@ import (
 // that it holds.
 //
 // What remains is 20.10 refusing an --ip6 outside every pool by itself, after it
-// asked us for IPv4: we never hear of that, and the lease stays until reboot.
+// asked us for IPv4: we never hear of that, and the lease stays until Sweep.
 
 // pairWindow is how long after the IPv4 request the IPv6 request belongs to the
 // same attempt. dockerd sends it at once.

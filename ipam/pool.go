@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/ndp6/ndp6/ipam/alloc"
 )
@@ -24,6 +25,8 @@ type pool struct {
 	unconfirmed bool
 	// closing holds while the record is being deleted.
 	closing bool
+	// touched is when Docker last asked for the pool or a lease in it.
+	touched time.Time
 	// told holds once the log says that addresses are of another mode than asked.
 	told bool
 }
@@ -37,10 +40,12 @@ type lease struct {
 	settled bool
 	// leaving holds while the record is being deleted.
 	leaving bool
+	// touched is when Docker last asked for it.
+	touched time.Time
 }
 
-func newPool(record Pool) *pool {
-	return &pool{id: record.id(), prefix: record.Prefix, record: record, leases: map[netip.Addr]*lease{}}
+func newPool(record Pool, touched time.Time) *pool {
+	return &pool{id: record.id(), prefix: record.Prefix, record: record, leases: map[netip.Addr]*lease{}, touched: touched}
 }
 
 // taken reports whether addr is held.

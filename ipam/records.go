@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/ndp6/ndp6/ipam/alloc"
 	"github.com/ndp6/ndp6/netutil/inet"
@@ -33,6 +34,8 @@ type Pool struct {
 	Aux []netip.Addr `json:"aux,omitempty"`
 	// Released is set when Docker gave the pool back while leases were left.
 	Released bool `json:"released,omitempty"`
+	// Since is when the pool was lent.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // A Lease is the record of an endpoint's address.
@@ -44,6 +47,8 @@ type Lease struct {
 	// on, neither when the lease was replayed.
 	MAC  inet.MAC `json:"mac,omitzero"`
 	Name string   `json:"name,omitempty"`
+	// Since is when the lease was made.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // key is the lease's id in the store. Pools do not overlap, so the address is enough.

@@ -50,6 +50,12 @@ func (m *IPAM) release(p *pool, addr netip.Addr) error {
 	}
 	l.leaving = true
 	m.mu.Unlock()
+	return m.forget(p, l)
+}
+
+// forget ends a lease that was marked as leaving.
+func (m *IPAM) forget(p *pool, l *lease) error {
+	addr := l.Addr
 	if err := m.leases.Delete(l.key()); err != nil {
 		m.mu.Lock()
 		l.leaving = false

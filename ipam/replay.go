@@ -1,5 +1,7 @@
 package ipam
 
+import "time"
+
 // When dockerd starts it asks again for every pool and address that it has
 // stored: pools with their prefix even where we chose it, addresses without a
 // MAC. The answers must be the same, or dockerd gives the live pool back. Yet a
@@ -33,7 +35,7 @@ func (m *IPAM) confirm(want Pool) (*pool, error) {
 		return nil, nil
 	}
 	released := p.record.Released
-	p.unconfirmed, p.creating = false, false
+	p.unconfirmed, p.creating, p.touched = false, false, time.Now()
 	m.mu.Unlock()
 	if !released {
 		m.log.Debug("pool confirmed", "pool_id", p.id)

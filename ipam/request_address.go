@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/docker/go-plugins-helpers/ipam"
 
@@ -154,7 +155,11 @@ func (m *IPAM) reserve(p *pool, w wish) (*lease, oddity, error) {
 	if err != nil {
 		return nil, oddity{}, err
 	}
-	l := &lease{Lease: Lease{Pool: p.id, Addr: addr, MAC: w.mac, Name: w.name}}
+	l := &lease{
+		Lease:   Lease{Pool: p.id, Addr: addr, MAC: w.mac, Name: w.name, Since: now()},
+		touched: time.Now(),
+	}
+	p.touched = l.touched
 	p.leases[addr] = l
 	return l, odd, nil
 }

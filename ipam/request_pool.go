@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/docker/go-plugins-helpers/ipam"
 
@@ -76,8 +77,8 @@ func (m *IPAM) lend(want Pool, v6 bool, facts source.Facts) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	want.Prefix, want.Source = choice.Prefix, choice.From
-	p := newPool(want)
+	want.Prefix, want.Source, want.Since = choice.Prefix, choice.From, now()
+	p := newPool(want, time.Now())
 	p.creating = true
 	if err := m.add(p); err != nil {
 		return nil, err
