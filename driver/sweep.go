@@ -20,8 +20,8 @@ type Known struct {
 	// then is left alone: Docker has a network or an endpoint only after the
 	// call that makes it has its answer.
 	Since time.Time
-	// Endpoints are the ids of each network's endpoints, by the network's id.
-	Endpoints map[string][]string
+	// Networks and Endpoints hold the ids of all.
+	Networks, Endpoints map[string]bool
 }
 
 // Swept are ids of records that Docker does not know, in their order.
@@ -123,14 +123,13 @@ func (d *Driver) sweepNetwork(ctx context.Context, id string, known Known) (bool
 // Docker has it. Whoever calls holds mu.
 func (d *Driver) lostNetwork(id string, known Known) bool {
 	_, recorded := d.networks[id]
-	_, listed := known.Endpoints[id]
-	return recorded && !listed && !d.called(id, known.Since)
+	return recorded && !known.Networks[id] && !d.called(id, known.Since)
 }
 
 // lostEndpoint is lostNetwork of an endpoint.
 func (d *Driver) lostEndpoint(id string, known Known) bool {
-	e, recorded := d.endpoints[id]
-	return recorded && !slices.Contains(known.Endpoints[e.Network], id) && !d.called(id, known.Since)
+	_, recorded := d.endpoints[id]
+	return recorded && !known.Endpoints[id] && !d.called(id, known.Since)
 }
 
 // called reports whether a call about id runs, or ended at since or later.

@@ -3,6 +3,7 @@ package driver_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,34 +30,40 @@ func createDB() *network.CreateNetworkRequest {
 	return r
 }
 
+// known is Docker's answer with these ids, separated by spaces.
+func known(networks, endpoints string) driver.Known {
+	set := func(words string) map[string]bool {
+		ids := make(map[string]bool)
+		for id := range strings.FieldsSeq(words) {
+			ids[id] = true
+		}
+		return ids
+	}
+	return driver.Known{Networks: set(networks), Endpoints: set(endpoints)}
+}
+
 func TestSweep(t *testing.T) {
 	tests := []struct {
 		name  string
-		known map[string][]string
+		known driver.Known
 		want  driver.Swept
 		// left are the ids of what stays on record.
 		networks, endpoints []string
 	}{
 		{
 			name:     "all known",
-			known:    map[string][]string{"web": {"a", "b"}, "db": {}},
+			known:    known("web db", "a b"),
 			networks: []string{"db", "web"}, endpoints: []string{"a", "b"},
 		},
 		{
 			name:     "endpoint forgotten",
-			known:    map[string][]string{"web": {"b"}, "db": nil},
-			want:     driver.Swept{Endpoints: []string{"a"}},
-			networks: []string{"db", "web"}, endpoints: []string{"b"},
-		},
-		{
-			name:     "endpoint in another network's list",
-			known:    map[string][]string{"web": {"b"}, "db": {"a"}},
+			known:    known("web db", "b"),
 			want:     driver.Swept{Endpoints: []string{"a"}},
 			networks: []string{"db", "web"}, endpoints: []string{"b"},
 		},
 		{
 			name:     "network forgotten with its endpoints",
-			known:    map[string][]string{"db": {}, "bridge": {"a"}},
+			known:    known("db bridge", "x"),
 			want:     driver.Swept{Networks: []string{"web"}},
 			networks: []string{"db"},
 		},
@@ -72,11 +79,11 @@ func TestSweep(t *testing.T) {
 			r.serve(t, createWeb(), createDB())
 			r.attach(t, box("a", 2))
 			r.attach(t, box("b", 3))
-			known := driver.Known{Since: time.Now().Add(time.Nanosecond), Endpoints: tt.known}
-			if diff := cmp.Diff(tt.want, r.Unknown(known)); diff != "" {
+			tt.known.Since = time.Now().Add(time.Nanosecond)
+			if diff := cmp.Diff(tt.want, r.Unknown(tt.known)); diff != "" {
 				t.Errorf("Unknown (-want +got):\n%s", diff)
 			}
-			got, err := r.Sweep(t.Context(), known)
+			got, err := r.Sweep(t.Context(), tt.known)
 			must(t)(err)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("Sweep (-want +got):\n%s", diff)
@@ -87,7 +94,7 @@ func TestSweep(t *testing.T) {
 			if len(tt.networks) == 0 && r.host.holds() != clean {
 				t.Errorf("the host holds\n%s", r.host.holds())
 			}
-			if again, err := r.Sweep(t.Context(), known); err != nil || len(again.Networks)+len(again.Endpoints) > 0 {
+			if again, err := r.Sweep(t.Context(), tt.known); err != nil || len(again.Networks)+len(again.Endpoints) > 0 {
 				t.Errorf("Sweep again: %v, %v", again, err)
 			}
 			// What is gone can be made again.
@@ -137,7 +144,7 @@ func TestSweepLeavesCallsAlone(t *testing.T) {
 		r := newRig(t).serve(t)
 		_, err := r.CreateEndpoint(t.Context(), box("a", 2))
 		must(t)(err)
-		asked := driver.Known{Since: time.Now(), Endpoints: map[string][]string{"web": nil}}
+		asked := driver.Known{Since: time.Now(), Networks: map[string]bool{"web": true}}
 		_, err = r.Join(t.Context(), joinBox("a"))
 		must(t)(err)
 		r.wantKept(t, asked)
@@ -153,12 +160,12 @@ func TestSweepLeavesCallsAlone(t *testing.T) {
 		}()
 		<-gate.entered
 		// The call began before Docker was asked, and is not answered yet.
-		asked := driver.Known{Since: time.Now(), Endpoints: map[string][]string{"web": nil}}
+		asked := driver.Known{Since: time.Now(), Networks: map[string]bool{"web": true}}
 		r.wantKept(t, asked)
 		close(gate.open)
 		must(t)(<-done)
 		r.wantKept(t, asked)
-		later := driver.Known{Since: time.Now().Add(time.Nanosecond), Endpoints: asked.Endpoints}
+		later := driver.Known{Since: time.Now().Add(time.Nanosecond), Networks: asked.Networks}
 		if diff := cmp.Diff(driver.Swept{Endpoints: []string{"a"}}, r.Unknown(later)); diff != "" {
 			t.Error(diff)
 		}
@@ -178,7 +185,7 @@ func TestSweepErrors(t *testing.T) {
 	r := newRig(t).serve(t)
 	r.attach(t, box("a", 2))
 	r.host.breaks("del veth")
-	known := driver.Known{Since: time.Now().Add(time.Nanosecond), Endpoints: map[string][]string{"web": nil}}
+	known := driver.Known{Since: time.Now().Add(time.Nanosecond), Networks: map[string]bool{"web": true}}
 	got, err := r.Sweep(t.Context(), known)
 	if err == nil || len(got.Endpoints) != 1 || len(r.endpoints.ids()) > 0 {
 		t.Errorf("Sweep: %v, %v; records %v", got, err, r.endpoints.ids())
@@ -203,7 +210,7 @@ func TestSweepAmongCalls(t *testing.T) {
 				swept <- nil
 				return
 			default:
-				_, err = r.Sweep(t.Context(), driver.Known{Since: time.Now().Add(-time.Hour), Endpoints: map[string][]string{"web": nil}})
+				_, err = r.Sweep(t.Context(), driver.Known{Since: time.Now().Add(-time.Hour), Networks: map[string]bool{"web": true}})
 			}
 		}
 		swept <- err
