@@ -23,13 +23,6 @@ import (
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
-// Records keeps values of one kind under their ids. Every change is one transaction.
-type Records[T any] interface {
-	All() (map[string]T, error)
-	Put(id string, v T) error
-	Delete(id string) error
-}
-
 // A Host is the host that networks are made on.
 type Host interface {
 	reconcile.Kernel
@@ -102,6 +95,7 @@ func New(c Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read endpoints: %w", err)
 	}
+	c.Networks, c.Endpoints = newStubborn(c.Networks), newStubborn(c.Endpoints)
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Driver{
 		log: c.Log, config: c, ctx: ctx, cancel: cancel,

@@ -121,8 +121,8 @@ func (d *Driver) record(e plan.Endpoint) error {
 		}
 		err = fmt.Errorf("record endpoint %s: %w", short(e.ID), err)
 	}
-	d.release(e.ID)
-	return err
+	// A disk that reports an error may have kept the record all the same.
+	return errors.Join(err, d.drop(e.ID))
 }
 
 // hold takes e among the endpoints unless another endpoint or a gateway has

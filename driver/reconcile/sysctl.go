@@ -108,6 +108,8 @@ func (h *Host) note(name, old, wrote string) error {
 		c.Forwarding = links
 	}
 	if err := h.ledger.Put(name, c); err != nil {
+		// A disk that reports an error may have kept the entry all the same.
+		_ = h.ledger.Delete(name)
 		return fmt.Errorf("record sysctl %s: %w", name, err)
 	}
 	h.mu.Lock()

@@ -1,0 +1,63 @@
+package driver
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Records keeps values of one kind under their ids. Every change is one transaction.
+type Records[T any] interface {
+	All() (map[string]T, error)
+	Put(id string, v T) error
+	Delete(id string) error
+}
+
+// stubborn are Records whose deletions come true in the end. Docker forgets an
+// object whatever we answer, and so do we; a record that could not be deleted,
+// on a full disk say, would bring it back with the next process. So it is tried
+// again before the next change.
+type stubborn[T any] struct {
+	Records[T]
+
+	mu sync.Mutex
+	// owed are the ids whose deletion did not succeed.
+	owed map[string]bool
+}
+
+func newStubborn[T any](r Records[T]) *stubborn[T] {
+	return &stubborn[T]{Records: r, owed: make(map[string]bool)}
+}
+
+// Put records v, and nothing unless what is owed is deleted first: the two may
+// contradict each other.
+func (s *stubborn[T]) Put(id string, v T) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.pay(); err != nil {
+		return err
+	}
+	return s.Records.Put(id, v)
+}
+
+// Delete deletes now or later; an error says that it is later.
+func (s *stubborn[T]) Delete(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owed[id] = true
+	return s.pay()
+}
+
+// pay deletes what is owed. The caller holds mu.
+func (s *stubborn[T]) pay() error {
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(s.owed)) {
+		if err := s.Records.Delete(id); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		delete(s.owed, id)
+	}
+	return errors.Join(errs...)
+}
