@@ -108,6 +108,8 @@ func (m *IPAM) add(p *pool) error {
 		m.mu.Lock()
 		delete(m.pools, p.id)
 		m.mu.Unlock()
+		// A disk that reports an error may have kept the record all the same.
+		_ = m.records.Delete(p.id)
 		return fmt.Errorf("record pool %s: %w", p.prefix, err)
 	}
 	return nil

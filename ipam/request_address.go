@@ -121,6 +121,8 @@ func (m *IPAM) lease(p *pool, w wish) (*lease, error) {
 		return nil, err
 	}
 	if err := m.leases.Put(l.key(), l.Lease); err != nil {
+		// A disk that reports an error may have kept the record all the same.
+		_ = m.leases.Delete(l.key())
 		m.mu.Lock()
 		delete(p.leases, l.Addr)
 		m.mu.Unlock()
