@@ -3,7 +3,9 @@ package store
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -38,10 +40,8 @@ func (b *Bucket[T]) All() (map[string]T, error) {
 			return nil
 		}
 		return in.ForEach(func(id, value []byte) error {
-			var v T
-			dec := json.NewDecoder(bytes.NewReader(value))
-			dec.DisallowUnknownFields()
-			if err := dec.Decode(&v); err != nil {
+			v, err := decode[T](value)
+			if err != nil {
 				return fmt.Errorf("record %q: %w: install the version of ndp6 that wrote it, or move the file away to start empty", id, err)
 			}
 			records[string(id)] = v
@@ -52,6 +52,22 @@ func (b *Bucket[T]) All() (map[string]T, error) {
 		return nil, fmt.Errorf("read %s in store %s: %w", b.name, b.file.path, err)
 	}
 	return records, nil
+}
+
+// decode returns the record that text is: one JSON object and nothing else.
+func decode[T any](text []byte) (v T, err error) {
+	if !bytes.HasPrefix(text, []byte("{")) {
+		return v, errors.New("it is not a JSON object")
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&v); err != nil {
+		return v, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return v, errors.New("there is more after its JSON object")
+	}
+	return v, nil
 }
 
 // Put records v under id, in place of what was there.

@@ -1,14 +1,12 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -17,21 +15,17 @@ import (
 )
 
 const (
-	// schema is the version of what the files hold. It grows when an older
-	// ndp6 could not read them any more, with a migration from each version before.
-	schema = 1
 	// lockWait is how long a process that is just ending may hold on to a file.
 	lockWait = 2 * time.Second
-)
-
-// The bucket that every file has, and its one key.
-const (
-	metaBucket = "meta"
-	schemaKey  = "schema"
+	// lockPoll is how often it is asked again.
+	lockPoll = 20 * time.Millisecond
 )
 
 // errDamaged is wrapped by the error of a file whose content makes no sense.
 var errDamaged = errors.New("the file is damaged")
+
+// errLocked says that another process uses the file.
+var errLocked = errors.New("the file is locked")
 
 // durability says whether a commit waits for the disk.
 type durability bool
@@ -45,15 +39,17 @@ const (
 type file struct {
 	path string
 	db   *bolt.DB
+	// migrated is where the file is as it was before a migration, empty if there was none.
+	migrated string
 }
 
 // openFile opens the database at path, and makes it when nothing is there.
-func openFile(path string, d durability) (*file, error) {
+func openFile(path string, d durability, steps []migration) (*file, error) {
 	f := &file{path: path}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = create(path)
+		err = create(path, version(steps))
 	case err == nil && info.Size() == 0:
 		err = fmt.Errorf("%w: it is empty", errDamaged) // For bbolt it would be a new one.
 	}
@@ -63,7 +59,7 @@ func openFile(path string, d durability) (*file, error) {
 	if f.db, err = openDB(path, d); err != nil {
 		return nil, f.explain(err)
 	}
-	if err := f.check(); err != nil {
+	if err := f.migrate(steps); err != nil {
 		return nil, f.explain(errors.Join(err, f.close()))
 	}
 	return f, nil
@@ -71,7 +67,7 @@ func openFile(path string, d durability) (*file, error) {
 
 // create makes a complete file or none, so that an incomplete one is always
 // damage, never a start that was interrupted.
-func create(path string) error {
+func create(path string, version int) error {
 	unborn := path + ".new"
 	if err := os.Remove(unborn); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -81,11 +77,7 @@ func create(path string) error {
 		return err
 	}
 	err = db.Update(func(tx *bolt.Tx) error {
-		b, err := tx.CreateBucket([]byte(metaBucket))
-		if err != nil {
-			return err
-		}
-		return b.Put([]byte(schemaKey), []byte(strconv.Itoa(schema)))
+		return setVersion(tx, version)
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -120,7 +112,7 @@ func openDB(path string, d durability) (db *bolt.DB, err error) {
 		// With NoFreelistSync bbolt would look for free pages in a goroutine
 		// of its own, where a damaged file's panic cannot be caught.
 		db, err = bolt.Open(path, 0o600, &bolt.Options{
-			Timeout:      lockWait,
+			Timeout:      lockWait, // never needed: prepare has the lock
 			NoSync:       d == volatile,
 			NoGrowSync:   d == volatile,
 			FreelistType: bolt.FreelistMapType,
@@ -129,7 +121,7 @@ func openDB(path string, d durability) (db *bolt.DB, err error) {
 				if err != nil {
 					return nil, err
 				}
-				return opened, opened.Chmod(mode) // It has secrets, whoever restored it.
+				return opened, prepare(opened, mode)
 			},
 		})
 		return err
@@ -137,52 +129,39 @@ func openDB(path string, d durability) (db *bolt.DB, err error) {
 	return db, err
 }
 
-// check reads the whole file once: what is damaged is found before any of it is used.
-func (f *file) check() error {
-	return f.view(func(tx *bolt.Tx) error {
-		info, err := os.Stat(f.path)
-		if err != nil {
-			return err
-		}
-		if info.Size() < tx.Size() {
-			return fmt.Errorf("%w: it has %d of %d bytes", errDamaged, info.Size(), tx.Size())
-		}
-		if err := checkSchema(tx); err != nil {
-			return err
-		}
-		if pages := tx.Size() / int64(f.db.Info().PageSize); int64(f.db.Stats().FreePageN) > pages {
-			return fmt.Errorf("%w: more pages are free than its %d", errDamaged, pages)
-		}
-		// Not tx.Check: it runs in a goroutine of its own, where a fault ends
-		// the process.
-		return tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
-			return b.ForEach(func(id, value []byte) error {
-				_, _ = bytes.Clone(id), bytes.Clone(value) // Touches what only the map points to.
-				return nil
-			})
-		})
-	})
+// prepare makes an open file ready for bbolt: locked, private and verified.
+func prepare(f *os.File, mode os.FileMode) error {
+	if err := lock(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(mode); err != nil { // It has secrets, whoever restored it.
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 { // bbolt begins it
+		return err
+	}
+	return verify(f, info.Size())
 }
 
-func checkSchema(tx *bolt.Tx) error {
-	meta := tx.Bucket([]byte(metaBucket))
-	if meta == nil {
-		return fmt.Errorf("%w: it has no schema version, ndp6 did not make it", errDamaged)
+// lock takes the lock of the file that bbolt takes as well: nobody else may
+// write while it is verified.
+func lock(f *os.File) error {
+	for end := time.Now().Add(lockWait); ; time.Sleep(lockPoll) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return err
+		case time.Now().After(end):
+			return errLocked
+		}
 	}
-	version, err := strconv.Atoi(string(meta.Get([]byte(schemaKey))))
-	switch {
-	case err != nil || version < 1:
-		return fmt.Errorf("%w: its schema version is %q", errDamaged, meta.Get([]byte(schemaKey)))
-	case version > schema:
-		return fmt.Errorf("its schema version is %d, this ndp6 knows %d: install the version of ndp6 that wrote it, or move the file away to start empty", version, schema)
-	}
-	return nil
 }
 
 // explain says which file cannot be opened and what the operator can do.
 func (f *file) explain(err error) error {
 	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
+	case errors.Is(err, errLocked):
 		return fmt.Errorf("open store %s: another process uses it: stop that one (is ndp6 running already, as a service or a managed plugin?), or choose another --state-dir", f.path)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		err = fmt.Errorf("%w: %w", errDamaged, err)

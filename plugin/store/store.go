@@ -20,11 +20,17 @@ type Store struct {
 // Open opens the store in the directory dir, which it makes when it is missing.
 // What was recorded by [Boot] buckets under another boot id is forgotten.
 //
+// A file of an older ndp6 is migrated, and a copy of it kept beside.
+//
 // A file that is damaged, that a newer ndp6 wrote, or that another process
 // uses is an error that says what to do, and stays as it is. Only the damaged
 // file of this boot is moved aside with a warning: the records in it can be
 // found out again.
 func Open(dir, bootID string, log *slog.Logger) (*Store, error) {
+	return openStore(dir, bootID, log, migrations())
+}
+
+func openStore(dir, bootID string, log *slog.Logger, steps []migration) (*Store, error) {
 	if bootID == "" || filepath.Base(bootID) != bootID {
 		return nil, fmt.Errorf("open store in %s: boot id %q cannot be part of a file's name", dir, bootID)
 	}
@@ -32,23 +38,28 @@ func Open(dir, bootID string, log *slog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("make state directory: %w: make it, or choose another with --state-dir", err)
 	}
 	// First, because its lock keeps a second process away from the rest.
-	lasting, err := openFile(filepath.Join(dir, "state.db"), durable)
+	lasting, err := openFile(filepath.Join(dir, "state.db"), durable, steps)
 	if err != nil {
 		return nil, err
 	}
-	boot, err := openBoot(dir, bootID, log)
+	boot, err := openBoot(dir, bootID, log, steps)
 	if err != nil {
 		return nil, errors.Join(err, lasting.close())
+	}
+	for _, f := range []*file{lasting, boot} {
+		if f.migrated != "" {
+			log.Info("store migrated to this version of ndp6", "path", f.path, "schema", version(steps), "copy_of_before", f.migrated)
+		}
 	}
 	return &Store{lasting: lasting, boot: boot}, nil
 }
 
-func openBoot(dir, bootID string, log *slog.Logger) (*file, error) {
+func openBoot(dir, bootID string, log *slog.Logger, steps []migration) (*file, error) {
 	path := filepath.Join(dir, "boot-"+bootID+".db")
 	if err := removeOtherBoots(dir, path); err != nil {
 		return nil, err
 	}
-	f, err := openFile(path, volatile)
+	f, err := openFile(path, volatile, steps)
 	if !errors.Is(err, errDamaged) {
 		return f, err
 	}
@@ -57,7 +68,7 @@ func openBoot(dir, bootID string, log *slog.Logger) (*file, error) {
 	if err := os.Rename(path, aside); err != nil {
 		return nil, fmt.Errorf("move damaged store aside: %w", err)
 	}
-	return openFile(path, volatile)
+	return openFile(path, volatile, steps)
 }
 
 // removeOtherBoots removes the boot files in dir except the one at keep.

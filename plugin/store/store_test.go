@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/ndp6/ndp6/plugin/store"
 )
@@ -292,4 +293,28 @@ func rewrite(tb testing.TB, path string, change func([]byte) []byte) []byte {
 		tb.Fatal(err)
 	}
 	return broken
+}
+
+func rewriteTo(tb testing.TB, from, to string) {
+	tb.Helper()
+	if err := os.WriteFile(to, read(tb, from), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// inject puts bytes into a bucket, unless bbolt has no such id.
+func inject(tb testing.TB, path, id string, text []byte) bool {
+	tb.Helper()
+	edit, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer edit.Close()
+	return edit.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte("leases"))
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte(id), text)
+	}) == nil
 }
