@@ -6,6 +6,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -44,7 +45,8 @@ type Prober interface {
 	Probe(ctx context.Context, link string, addr netip.Addr, wait time.Duration) error
 }
 
-// Config is what a Driver is made of. All fields are required but CheckSysctls.
+// Config is what a Driver is made of. All fields are required but
+// ResyncPeriod and CheckSysctls.
 type Config struct {
 	Log       *slog.Logger
 	Networks  Records[plan.Network]
@@ -53,6 +55,9 @@ type Config struct {
 	Prober    Prober
 	// Uplink is that of networks that name none.
 	Uplink string
+	// ResyncPeriod is how often the whole host is looked at when nothing
+	// happens; 0 is a minute.
+	ResyncPeriod time.Duration
 	// CheckSysctls refuses a network while a sysctl that it needs is missing,
 	// instead of writing it.
 	CheckSysctls bool
@@ -108,7 +113,7 @@ func New(c Config) (*Driver, error) {
 			d.holders[a] = id
 		}
 	}
-	d.loop = reconcile.New(c.Host, d, c.Log)
+	d.loop = reconcile.New(c.Host, d, cmp.Or(c.ResyncPeriod, reconcile.Period), c.Log)
 	return d, nil
 }
 

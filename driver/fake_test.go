@@ -141,6 +141,8 @@ func (h *fakeHost) Apply(op plan.Op) error {
 	return nil
 }
 
+func (h *fakeHost) Drifted() (bool, error) { return false, nil }
+
 func (h *fakeHost) Watch(ctx context.Context, _ func()) error {
 	<-ctx.Done()
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/ndp6/ndp6/driver/ndisc"
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/reconcile"
+	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
@@ -46,6 +47,7 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	}
 	networks, err := driver.New(driver.Config{
 		Log:          log,
+		ResyncPeriod: s.ResyncPeriod,
 		Networks:     store.Lasting[plan.Network](records, "networks"),
 		Endpoints:    store.Boot[plan.Endpoint](records, "endpoints"),
 		Host:         host,
@@ -84,6 +86,7 @@ func newHost(s settings.Settings, records *store.Store, log *slog.Logger, open *
 	host, err := reconcile.NewHost(reconcile.HostConfig{
 		Log: log, Conn: conn, Rules: rules, Speaker: speaker,
 		Ledger:       store.Boot[reconcile.Change](records, "sysctls"),
+		Uplinks:      store.Boot[uplink.Uplink](records, "uplinks"),
 		CheckSysctls: s.Sysctls == settings.Check,
 	})
 	return host, speaker, err

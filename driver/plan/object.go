@@ -37,6 +37,22 @@ type Key struct {
 	Name string
 }
 
+// On returns the bridge that an object is on or a port of, empty for others.
+// Without the bridge it cannot be.
+func On(o Object) string {
+	switch o := o.(type) {
+	case Address:
+		return o.Link
+	case Route:
+		return o.Link
+	case Neighbor:
+		return o.Link
+	case Veth:
+		return o.Master
+	}
+	return ""
+}
+
 // An Object is one thing of ours in the kernel, a comparable value. Its String
 // reads like the arguments of ip(8).
 type Object interface {
@@ -50,12 +66,15 @@ type Sysctl struct {
 	Name, Value, From string
 }
 
-// A Bridge is a network's bridge, up, with mcast_snooping off.
+// A Bridge is a network's bridge.
 type Bridge struct {
 	Name, Alias string
 	MAC         inet.MAC
 	MTU         int
 	Up          bool
+	// Snooping loses solicitations on a bridge without a querier, and
+	// accepting RAs takes a container for a router: neither is ever wanted.
+	Snooping, AcceptRA bool
 }
 
 // An Address is an address of a bridge.
@@ -119,7 +138,14 @@ func (s Sysctl) String() string {
 }
 
 func (b Bridge) String() string {
-	return fmt.Sprintf("bridge %s address %s mtu %d%s", b.Name, b.MAC, b.MTU, upDown(b.Up))
+	s := fmt.Sprintf("bridge %s address %s mtu %d%s", b.Name, b.MAC, b.MTU, upDown(b.Up))
+	if b.Snooping {
+		s += " mcast_snooping 1"
+	}
+	if b.AcceptRA {
+		s += " accept_ra"
+	}
+	return s
 }
 
 func (a Address) String() string { return fmt.Sprintf("addr %s dev %s", a.Prefix, a.Link) }

@@ -58,6 +58,8 @@ type fakeKernel struct {
 	// broken is a part of the text of operations that fail.
 	broken string
 	rules  error
+	// drifted is what a look finds until the next pass.
+	drifted bool
 	// passes are the moments at which the host was looked at.
 	passes []time.Time
 }
@@ -77,6 +79,7 @@ func (k *fakeKernel) Observe(plan.Host) (plan.Host, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.dumps++
+	k.drifted = false
 	have := plan.NewHost()
 	for _, o := range k.objects {
 		owner := ""
@@ -105,6 +108,12 @@ func (k *fakeKernel) Apply(op plan.Op) error {
 		k.ops = append(k.ops, op.String()+"\n")
 	}
 	return nil
+}
+
+func (k *fakeKernel) Drifted() (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.drifted, nil
 }
 
 func (k *fakeKernel) Watch(ctx context.Context, changed func()) error {

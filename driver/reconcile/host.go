@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 
@@ -34,35 +33,50 @@ type Host struct {
 	ledger    Ledger
 	checkOnly bool
 
+	recorded Uplinks
+	expected *expected
+
 	mu       sync.Mutex
 	snapshot uplink.Snapshot
 	// changes is the ledger's content.
 	changes map[string]Change
-	// chosen are the links that the networks' uplinks stood for last.
-	chosen map[string]string
+	// last are the uplinks that the networks' specs stood for last.
+	last map[string]uplink.Uplink
+	// silent are the uplinks on which addresses are to be announced once
+	// they can be, or again.
+	silent map[string]bool
 }
 
-// HostConfig is what a Host is made of. All fields but CheckSysctls are required.
+// HostConfig is what a Host is made of. All fields are required but
+// CheckSysctls and Uplinks.
 type HostConfig struct {
 	Log     *slog.Logger
 	Conn    *kernel.Conn
 	Rules   *nft.Conn
 	Speaker *ndisc.Speaker
 	Ledger  Ledger
+	// Uplinks keep what uplinks were last; nil keeps it in memory only.
+	Uplinks Uplinks
 	// CheckSysctls writes no sysctl.
 	CheckSysctls bool
 }
 
-// NewHost returns the host with the sysctl ledger of an earlier process.
+// NewHost returns the host with what an earlier process recorded.
 func NewHost(c HostConfig) (*Host, error) {
 	changes, err := c.Ledger.All()
 	if err != nil {
 		return nil, fmt.Errorf("read the sysctl ledger: %w", err)
 	}
+	last := make(map[string]uplink.Uplink)
+	if c.Uplinks != nil {
+		if last, err = c.Uplinks.All(); err != nil {
+			return nil, fmt.Errorf("read the last uplinks: %w", err)
+		}
+	}
 	return &Host{
 		log: c.Log, conn: c.Conn, rules: c.Rules, speaker: c.Speaker,
 		ledger: c.Ledger, checkOnly: c.CheckSysctls,
-		changes: changes, chosen: make(map[string]string),
+		recorded: c.Uplinks, expected: newExpected(), changes: changes, last: last, silent: make(map[string]bool),
 	}, nil
 }
 
@@ -70,6 +84,9 @@ func NewHost(c HostConfig) (*Host, error) {
 func (h *Host) Refresh() error {
 	s, err := uplink.Observe(h.conn)
 	if err != nil {
+		return err
+	}
+	if err := h.renameSettings(h.renamed(s)); err != nil {
 		return err
 	}
 	h.mu.Lock()
@@ -83,50 +100,6 @@ func (h *Host) observed() uplink.Snapshot {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.snapshot
-}
-
-// Uplinks returns what the uplinks of these names are now, for the plan. A
-// name that stands for no link is left out. The Speaker learns of them.
-func (h *Host) Uplinks(specs []string) plan.Uplinks {
-	up, found := h.uplinks(specs)
-	h.speaker.SetUplinks(found)
-	return up
-}
-
-func (h *Host) uplinks(specs []string) (plan.Uplinks, []uplink.Uplink) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	up := plan.Uplinks{For: make(map[string]plan.Uplink), RA: h.raLinks()}
-	var found []uplink.Uplink
-	for _, spec := range specs {
-		u, err := h.snapshot.Choose(spec)
-		if err != nil {
-			// While the host has no default route, auto stays where it was:
-			// neighbors on that link still reach the containers.
-			if u, err = h.snapshot.Choose(h.chosen[spec]); err != nil {
-				continue
-			}
-		}
-		h.chosen[spec] = u.Name
-		found = append(found, u)
-		up.For[spec] = plan.Uplink{Name: u.Name, MTU: u.MTU, OnLink: u.OnLink}
-	}
-	return up, found
-}
-
-// raLinks returns the links that learn from router advertisements: those that
-// have a default route from one, and those whose accept_ra was changed for
-// that. The route may be gone for a while, and comes back only if the setting stays.
-func (h *Host) raLinks() []string {
-	links := h.snapshot.RALinks()
-	for name := range h.changes {
-		link, ok := linkOf(name, "accept_ra")
-		if _, exists := h.snapshot.Link(link); ok && exists {
-			links = append(links, link)
-		}
-	}
-	slices.Sort(links)
-	return slices.Compact(links)
 }
 
 // Choose returns the uplink that spec stands for, by the last Refresh.
@@ -144,7 +117,10 @@ func (h *Host) HasLink(name string) bool {
 func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 	snapshot := h.observed()
 	have := plan.NewHost()
-	bridges := observeLinks(snapshot, have)
+	bridges, err := h.observeLinks(snapshot, have)
+	if err != nil {
+		return plan.Host{}, err
+	}
 	for _, a := range snapshot.Addresses {
 		// An address that an administrator gave our bridge is not ours.
 		object := plan.Address{Link: a.Link, Prefix: a.Prefix}
@@ -173,23 +149,32 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 	if err := h.observeSysctls(have, want); err != nil {
 		return plan.Host{}, err
 	}
+	h.expected.reset(have, want)
+	h.announceAgain(have)
 	h.observeLedger(have)
 	return have, nil
 }
 
 // observeLinks adds our links, known by their alias, and returns the bridges' names.
-func observeLinks(snapshot uplink.Snapshot, have plan.Host) map[string]bool {
+func (h *Host) observeLinks(snapshot uplink.Snapshot, have plan.Host) (map[string]bool, error) {
 	bridges := make(map[string]bool)
 	for _, l := range snapshot.Links {
 		if id, ok := strings.CutPrefix(l.Alias, plan.AliasNetwork); ok {
 			bridges[l.Name] = true
-			have.Add(id, plan.Bridge{Name: l.Name, Alias: l.Alias, MAC: l.MAC, MTU: l.MTU, Up: l.Up})
+			accepts, err := h.acceptsRA(l.Name)
+			if err != nil {
+				return nil, err
+			}
+			have.Add(id, plan.Bridge{
+				Name: l.Name, Alias: l.Alias, MAC: l.MAC, MTU: l.MTU, Up: l.Up,
+				Snooping: l.McastSnooping, AcceptRA: accepts,
+			})
 		}
 		if id, ok := strings.CutPrefix(l.Alias, plan.AliasEndpoint); ok {
 			have.Add(id, plan.Veth{Name: l.Name, Alias: l.Alias, Master: l.Master, MTU: l.MTU, Up: l.Up})
 		}
 	}
-	return bridges
+	return bridges, nil
 }
 
 // SetRules implements Kernel.
@@ -231,6 +216,7 @@ func (h *Host) setBridge(verb plan.Verb, b plan.Bridge) error {
 	return errors.Join(
 		h.conn.SetMTU(b.Name, b.MTU),
 		h.conn.SetMAC(b.Name, b.MAC),
+		h.conn.SetMcastSnooping(b.Name, b.Snooping),
 		h.refuseRA(b.Name),
 		h.conn.SetUp(b.Name, true))
 }
@@ -241,7 +227,9 @@ func (h *Host) refuseRA(bridge string) error {
 	if h.checkOnly {
 		return nil
 	}
-	return h.conn.SetSysctl(linkSysctl(bridge, "accept_ra"), "0")
+	return h.expected.addBridge(bridge, func() error {
+		return h.conn.SetSysctl(linkSysctl(bridge, "accept_ra"), "0")
+	})
 }
 
 func (h *Host) setVeth(verb plan.Verb, v plan.Veth) error {
@@ -261,7 +249,10 @@ func (h *Host) setVeth(verb plan.Verb, v plan.Veth) error {
 }
 
 func (h *Host) setProxy(p plan.Proxy) error {
-	if err := h.conn.SetNeighbor(kernel.Neighbor{Addr: p.Addr, Link: p.Link, Protocol: plan.Protocol, Proxy: true}); err != nil {
+	err := h.expected.addProxy(p, func() error {
+		return h.conn.SetNeighbor(kernel.Neighbor{Addr: p.Addr, Link: p.Link, Protocol: plan.Protocol, Proxy: true})
+	})
+	if err != nil || h.isSilent(p.Link) {
 		return err
 	}
 	// The address answers already: without the announcement only a neighbor
@@ -277,7 +268,7 @@ func (h *Host) remove(object plan.Object) error {
 	case plan.Sysctl:
 		return h.restoreSysctl(o.Name)
 	case plan.Bridge:
-		return h.conn.DeleteLink(o.Name)
+		return h.expected.removeBridge(o.Name, func() error { return h.conn.DeleteLink(o.Name) })
 	case plan.Address:
 		return h.conn.DeleteAddress(o.Link, o.Prefix)
 	case plan.Route:
@@ -288,7 +279,9 @@ func (h *Host) remove(object plan.Object) error {
 		return h.conn.DeleteLink(o.Name)
 	case plan.Proxy:
 		h.speaker.Silence(o.Addr)
-		return h.conn.DeleteNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, Protocol: plan.Protocol, Proxy: true})
+		return h.expected.removeProxy(o, func() error {
+			return h.conn.DeleteNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, Protocol: plan.Protocol, Proxy: true})
+		})
 	}
 	return fmt.Errorf("no way to remove a %T", object)
 }

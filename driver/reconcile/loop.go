@@ -2,14 +2,13 @@
 //
 // Whoever changed a record calls Sync or SyncHost, which return when the
 // kernel has followed. Run repairs what others undid: it passes over the whole
-// host after events that can lose state, and periodically.
+// host after events that can lose state, when a look finds a difference, and
+// periodically.
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -17,16 +16,9 @@ import (
 	"github.com/ndp6/ndp6/driver/plan"
 )
 
-// Period is how often Run passes over the host when nothing happens.
+// Period is how often Run passes over the host when nothing happens, unless
+// New is told otherwise.
 const Period = time.Minute
-
-// settle is how long Run waits for more events after the first: a starting
-// dockerd causes dozens within a moment.
-const settle = 100 * time.Millisecond
-
-// firstRetry is how long Run waits after a pass that met errors, and twice as
-// long after each that follows, up to Period.
-const firstRetry = time.Second
 
 // A Planner says what the host should hold, by the records of the moment. Its
 // methods may be called from several goroutines.
@@ -37,7 +29,8 @@ type Planner interface {
 	PlanOf(endpoint string) plan.Host
 }
 
-// A Kernel observes and changes the host. Its methods are called by one
+// A Kernel observes and changes the host. Drifted and Watch run beside other
+// methods, and so does Apply, of different objects. The rest are called by one
 // goroutine at a time.
 type Kernel interface {
 	// Refresh reads the links and routes that plans depend on.
@@ -50,6 +43,10 @@ type Kernel interface {
 	SetRules(want plan.Host) (changed bool, err error)
 	// Apply carries out one operation. It can be repeated.
 	Apply(op plan.Op) error
+	// Drifted reports whether what vanishes without an event is other than
+	// Observe and Apply left it. It is cheap. Where others change it
+	// meanwhile, it may not notice until it is called again.
+	Drifted() (bool, error)
 	// Watch calls changed at every event that can lose state, until ctx ends.
 	Watch(ctx context.Context, changed func()) error
 }
@@ -62,32 +59,36 @@ type Loop struct {
 	period  time.Duration
 	kick    chan struct{}
 
-	// mu makes one writer of many callers: it is held while the kernel works.
-	mu sync.Mutex
-	// applied is what was asked of the kernel for each owner, so that Sync
-	// knows what to remove without a dump.
-	applied map[string]plan.Host
+	// passing is held by what looks at the whole host, and shared by Syncs.
+	passing sync.RWMutex
+	// missing are the bridges that the last pass could not make, and why:
+	// whatever link has such a name is not ours to change.
+	missing map[string]error
+	// claims keep Syncs from each other's objects.
+	claims claims
 
-	state sync.Mutex
+	state    sync.Mutex
+	holdings holdings
 	// problems are the owners for whom not all that was asked was done.
 	problems map[string]Problem
 }
 
-// New returns a Loop that has not touched the kernel yet.
-func New(kernel Kernel, planner Planner, log *slog.Logger) *Loop {
+// New returns a Loop that has not touched the kernel yet. It passes over the
+// host at least once in a period.
+func New(kernel Kernel, planner Planner, period time.Duration, log *slog.Logger) *Loop {
 	return &Loop{
-		log: log, kernel: kernel, planner: planner,
-		period:   Period,
+		log: log, kernel: kernel, planner: planner, period: period,
 		kick:     make(chan struct{}, 1),
-		applied:  make(map[string]plan.Host),
+		claims:   newClaims(),
+		holdings: newHoldings(),
 		problems: make(map[string]Problem),
 	}
 }
 
 // Refresh reads the links and routes that plans depend on.
 func (l *Loop) Refresh(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.passing.Lock()
+	defer l.passing.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -95,15 +96,22 @@ func (l *Loop) Refresh(ctx context.Context) error {
 }
 
 // Sync makes the kernel hold what the plan says of one endpoint. It costs the
-// same whatever else the host holds. Where ctx ended, Run does it.
+// same whatever else the host holds, and waits for passes and for Syncs of the
+// same objects only. Where ctx ended, Run does it.
 func (l *Loop) Sync(ctx context.Context, endpoint string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.passing.RLock()
+	defer l.passing.RUnlock()
+	self := ownerKey(endpoint)
+	l.claims.take(self)
+	defer l.claims.free(self)
 	if err := ctx.Err(); err != nil {
 		l.Kick()
 		return err
 	}
 	want := l.planner.PlanOf(endpoint)
+	keys := l.concerned(endpoint, want)
+	l.claims.take(keys...)
+	defer l.claims.free(keys...)
 	errs := l.apply(plan.Diff(l.certain(endpoint, want), want))
 	l.remember(endpoint, want, errs[endpoint])
 	return errs[endpoint]
@@ -113,8 +121,8 @@ func (l *Loop) Sync(ctx context.Context, endpoint string) error {
 // and for what all owners share. What went wrong for others is retried by Run.
 // Where ctx ended, Run does it.
 func (l *Loop) SyncHost(ctx context.Context, owner string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.passing.Lock()
+	defer l.passing.Unlock()
 	if err := ctx.Err(); err != nil {
 		l.Kick()
 		return err
@@ -133,170 +141,29 @@ func (l *Loop) Kick() {
 	}
 }
 
-// Run passes over the host at events and periodically until ctx ends, and
-// returns nil then. After a pass that met errors it tries again with growing
-// delay.
-func (l *Loop) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	wg.Go(func() { l.watch(ctx) })
-
-	for {
-		wait := l.period
-		if due, ok := l.retry(); ok {
-			wait = min(wait, time.Until(due))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
-		case <-l.kick:
-			if !sleep(ctx, settle) {
-				return nil
-			}
-			// What came meanwhile is served by the pass that follows.
-			select {
-			case <-l.kick:
-			default:
-			}
-		}
-		l.repair()
+// concerned returns the objects that a Sync may change.
+func (l *Loop) concerned(owner string, want plan.Host) []plan.Key {
+	l.state.Lock()
+	defer l.state.Unlock()
+	var keys []plan.Key
+	for k := range want.Objects {
+		keys = append(keys, k)
 	}
-}
-
-// watch keeps the kernel's events coming: a broken subscription is renewed,
-// with a pass for what was missed.
-func (l *Loop) watch(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := l.kernel.Watch(ctx, l.Kick); err != nil && ctx.Err() == nil {
-			l.log.Warn("kernel events interrupted", "err", err)
-			l.Kick()
-			sleep(ctx, time.Second)
+	for k := range l.holdings.of(owner).Objects {
+		if _, ok := want.Objects[k]; !ok {
+			keys = append(keys, k)
 		}
 	}
-}
-
-// sleep waits and reports whether ctx is still alive.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
-func (l *Loop) repair() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.pass()
-}
-
-// pass observes the whole host and makes it match. What fails for an owner is
-// kept with its problems, so that one broken object never blocks the others.
-func (l *Loop) pass() {
-	errs, err := l.match()
-	if err != nil {
-		// Nothing was looked at, so nothing that was broken is known to be well.
-		l.report("", err)
-		return
-	}
-	for _, p := range l.Problems() {
-		if errs[p.Owner] == nil {
-			l.report(p.Owner, nil)
-		}
-	}
-	for owner, err := range errs {
-		l.report(owner, err)
-	}
-}
-
-// match is the work of a pass. It returns what went wrong for each owner, or
-// why the host could not be observed.
-func (l *Loop) match() (map[string]error, error) {
-	if err := l.kernel.Refresh(); err != nil {
-		return nil, err
-	}
-	want := l.planner.Plan()
-	have, err := l.kernel.Observe(want)
-	if err != nil {
-		return nil, err
-	}
-	// Rules first: what follows may open a way to a container.
-	changed, rulesErr := l.kernel.SetRules(want)
-	if changed {
-		l.log.Info("rules set", "networks", len(want.Policy.Networks))
-	}
-	errs := l.apply(l.own(plan.Diff(have, want)))
-	if rulesErr != nil {
-		errs[""] = errors.Join(errs[""], fmt.Errorf("set rules: %w", rulesErr))
-	}
-	before := l.applied
-	l.applied = make(map[string]plan.Host)
-	for _, o := range want.Objects {
-		l.asked(o.Owner, o.Object)
-	}
-	for owner := range errs {
-		l.keep(owner, before[owner])
-	}
-	return errs, nil
-}
-
-// asked notes an object that the kernel was asked to hold.
-func (l *Loop) asked(owner string, o plan.Object) {
-	part, ok := l.applied[owner]
-	if !ok {
-		part = plan.NewHost()
-		l.applied[owner] = part
-	}
-	part.Add(owner, o)
-}
-
-// keep notes what there was before an error, and may still be.
-func (l *Loop) keep(owner string, before plan.Host) {
-	for _, o := range before.Objects {
-		l.asked(owner, o.Object)
-	}
-}
-
-// own gives removals to whom the object was made for: the kernel does not tell.
-func (l *Loop) own(ops []plan.Op) []plan.Op {
-	owners := make(map[plan.Key]string)
-	for owner, part := range l.applied {
-		for k := range part.Objects {
-			owners[k] = owner
-		}
-	}
-	for i, op := range ops {
-		if op.Verb == plan.Del {
-			ops[i].Owner = cmp.Or(op.Owner, owners[op.Key()])
-		}
-	}
-	return ops
-}
-
-// apply carries out ops and returns the errors of each owner. An operation
-// that fails does not keep the others of its owner from being tried: removal
-// must get as far as it can.
-func (l *Loop) apply(ops []plan.Op) map[string]error {
-	errs := make(map[string]error)
-	for _, op := range ops {
-		if err := l.kernel.Apply(op); err != nil {
-			errs[op.Owner] = errors.Join(errs[op.Owner], fmt.Errorf("%s: %w", op, err))
-			continue
-		}
-		l.log.Info("host changed", "op", op.String(), "owner", op.Owner)
-	}
-	return errs
+	return keys
 }
 
 // certain returns what the kernel holds for owner. After an error that is not
 // known of any object: what is wanted is done again, what is not is removed.
 func (l *Loop) certain(owner string, want plan.Host) plan.Host {
-	have := l.applied[owner]
-	if l.problem(owner) == nil {
+	l.state.Lock()
+	defer l.state.Unlock()
+	have := l.holdings.of(owner)
+	if l.problems[owner].Err == nil {
 		return have
 	}
 	rest := plan.NewHost()
@@ -310,14 +177,19 @@ func (l *Loop) certain(owner string, want plan.Host) plan.Host {
 
 // remember notes what Sync asked the kernel to hold for owner.
 func (l *Loop) remember(owner string, want plan.Host, err error) {
-	before := l.applied[owner]
-	delete(l.applied, owner)
-	if len(want.Objects) > 0 {
-		l.applied[owner] = want
-	}
 	l.attempted(owner, err)
 	if err != nil {
-		l.keep(owner, before)
 		l.Kick()
+	}
+	l.state.Lock()
+	defer l.state.Unlock()
+	before := l.holdings.of(owner)
+	l.holdings.drop(owner)
+	for _, o := range want.Objects {
+		l.holdings.add(owner, o.Object)
+	}
+	if err != nil {
+		// What there was may still be.
+		l.holdings.addAll(owner, before)
 	}
 }

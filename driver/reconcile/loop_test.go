@@ -48,7 +48,7 @@ func newRig(tb testing.TB, endpoints ...plan.Endpoint) rig {
 	for _, e := range endpoints {
 		r.records.endpoints[e.ID] = e
 	}
-	r.Loop = reconcile.New(r.kernel, r.records, slog.New(slog.DiscardHandler))
+	r.Loop = reconcile.New(r.kernel, r.records, reconcile.Period, slog.New(slog.DiscardHandler))
 	if err := r.SyncHost(tb.Context(), web.ID); err != nil {
 		tb.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func newNode(t *testing.T, ledger memory, change ...func(*reconcile.HostConfig))
 	if n.host, err = reconcile.NewHost(config); err != nil {
 		t.Fatal(err)
 	}
-	n.Loop = reconcile.New(n.host, n, log)
+	n.Loop = reconcile.New(n.host, n, reconcile.Period, log)
 	return n
 }
 

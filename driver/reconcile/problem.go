@@ -37,16 +37,12 @@ func (l *Loop) Problems() []Problem {
 // Drift observes the whole host and returns the operations that would make it
 // match, without applying any. Run is asked for a pass where there are some.
 func (l *Loop) Drift(ctx context.Context) ([]plan.Op, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.passing.Lock()
+	defer l.passing.Unlock()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := l.kernel.Refresh(); err != nil {
-		return nil, err
-	}
-	want := l.planner.Plan()
-	have, err := l.kernel.Observe(want)
+	want, have, err := l.observe()
 	if err != nil {
 		return nil, err
 	}
@@ -98,17 +94,6 @@ func delay(attempts int, longest time.Duration) time.Duration {
 		}
 	}
 	return min(d, longest)
-}
-
-// retry returns when the next attempt is due. It is not ok where the host is
-// as planned.
-func (l *Loop) retry() (due time.Time, ok bool) {
-	for _, p := range l.Problems() {
-		if !ok || p.Retry.Before(due) {
-			due, ok = p.Retry, true
-		}
-	}
-	return due, ok
 }
 
 // problem returns what went wrong for an owner at the last attempt.

@@ -1,13 +1,16 @@
 package reconcile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/kernel"
 )
@@ -90,7 +93,7 @@ func (h *Host) setSysctl(s plan.Sysctl) error {
 	if err := h.note(s.Name, old, s.Value); err != nil {
 		return err
 	}
-	return h.conn.SetSysctl(s.Name, s.Value)
+	return h.expected.set(s.Name, s.Value, func() error { return h.conn.SetSysctl(s.Name, s.Value) })
 }
 
 // note records a change before it is made. The first old value wins: a later
@@ -158,7 +161,7 @@ func (h *Host) restoreSysctl(name string) error {
 	case err != nil:
 		return err
 	case current == c.Wrote:
-		if err := h.restoreValue(name, c); err != nil {
+		if err := h.expected.unset(name, func() error { return h.restoreValue(name, c) }); err != nil {
 			return err
 		}
 	}
@@ -187,13 +190,89 @@ func (h *Host) restoreValue(name string, c Change) error {
 	return errors.Join(errs...)
 }
 
+// renamed returns the new names of links by their old ones: of those that the
+// last Refresh saw, and of the uplinks that an earlier process did.
+func (h *Host) renamed(now uplink.Snapshot) map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before := make(map[int]string)
+	for _, l := range h.snapshot.Links {
+		before[l.Index] = l.Name
+	}
+	if len(before) == 0 {
+		for _, u := range h.last {
+			before[u.Index] = u.Name
+		}
+	}
+	names := make(map[string]string)
+	for _, l := range now.Links {
+		if name, ok := before[l.Index]; ok && name != l.Name {
+			names[name] = l.Name
+		}
+	}
+	return names
+}
+
+// renameSettings keeps the ledger's entries of links that were renamed: their
+// settings went with them.
+func (h *Host) renameSettings(names map[string]string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	h.mu.Lock()
+	before := maps.Clone(h.changes)
+	h.mu.Unlock()
+	after := make(map[string]Change)
+	for name, c := range before {
+		c.Forwarding = slices.Clone(c.Forwarding)
+		for i, link := range c.Forwarding {
+			c.Forwarding[i] = cmp.Or(names[link], link)
+		}
+		after[renameSetting(name, names)] = c
+	}
+	for name, c := range after {
+		if reflect.DeepEqual(before[name], c) {
+			continue
+		}
+		if err := h.ledger.Put(name, c); err != nil {
+			return fmt.Errorf("record sysctl %s: %w", name, err)
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; ok {
+			continue
+		}
+		if err := h.ledger.Delete(name); err != nil {
+			return fmt.Errorf("forget sysctl %s: %w", name, err)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.changes = after
+	return nil
+}
+
+// renameSetting returns the name that a setting has now, as in
+// net/ipv6/neigh/LINK/proxy_delay.
+func renameSetting(name string, links map[string]string) string {
+	parts := strings.Split(name, "/")
+	if len(parts) != 5 {
+		return name
+	}
+	parts[3] = cmp.Or(links[parts[3]], parts[3])
+	return strings.Join(parts, "/")
+}
+
 // otherRouter returns a bridge of somebody else that has an address of the
 // family, link-local ones apart: a network of Docker's own bridge driver, say,
 // which relies on forwarding as well. A bridge that is an uplink does not.
 func (h *Host) otherRouter(ipv6 bool) (string, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	uplinks := slices.Collect(maps.Values(h.chosen))
+	var uplinks []string
+	for _, u := range h.last {
+		uplinks = append(uplinks, u.Name)
+	}
 	for _, a := range h.snapshot.Addresses {
 		if addr := a.Prefix.Addr(); addr.Is6() != ipv6 || addr.IsLinkLocalUnicast() {
 			continue

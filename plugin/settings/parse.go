@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/ndp6/ndp6/netutil/inet"
@@ -43,6 +44,20 @@ func split(v string) []string {
 		words[i] = strings.TrimSpace(words[i])
 	}
 	return words
+}
+
+// shortestPeriod keeps a mistyped period from becoming a busy loop.
+const shortestPeriod = time.Second
+
+func parsePeriod(v string) (time.Duration, error) {
+	d, err := time.ParseDuration(v)
+	switch {
+	case err != nil:
+		return 0, errors.New("not a duration: want one such as 60s or 5m")
+	case d < shortestPeriod:
+		return 0, fmt.Errorf("too short: want at least %s", shortestPeriod)
+	}
+	return d, nil
 }
 
 func parseSockets(v string) ([]string, error) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -31,6 +32,8 @@ type Settings struct {
 	Sysctls Sysctls
 	// SysctlDir is where the sysctls under net are files that can be written.
 	SysctlDir string
+	// ResyncPeriod is how often the whole host is looked at when nothing happens.
+	ResyncPeriod time.Duration
 	// IID is what an automatic address is made from.
 	IID alloc.Mode
 

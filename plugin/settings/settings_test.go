@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -36,6 +37,8 @@ func defaults(change func(*settings.Settings)) settings.Settings {
 		IID:       alloc.MAC,
 		LogLevel:  slog.LevelInfo,
 		LogFormat: settings.Text,
+
+		ResyncPeriod: time.Minute,
 	}
 	if change != nil {
 		change(&s)
@@ -56,7 +59,7 @@ func TestRead(t *testing.T) {
 		},
 		{
 			name: "every flag",
-			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --iid name --sysctls check --sysctl-dir /hostnet --log-level debug --log-format json",
+			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --iid name --sysctls check --sysctl-dir /hostnet --resync-period 1s --log-level debug --log-format json",
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock"},
 				StateDir:  "/srv/ndp6",
@@ -68,6 +71,8 @@ func TestRead(t *testing.T) {
 				IID:       alloc.Name,
 				LogLevel:  slog.LevelDebug,
 				LogFormat: settings.JSON,
+
+				ResyncPeriod: time.Second,
 			},
 		},
 		{
@@ -75,7 +80,7 @@ func TestRead(t *testing.T) {
 			env: map[string]string{
 				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
 				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_IID": "packed",
-				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
+				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
 			},
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock", "/run/b.sock"},
@@ -88,6 +93,8 @@ func TestRead(t *testing.T) {
 				IID:       alloc.Packed,
 				LogLevel:  slog.LevelError,
 				LogFormat: settings.JSON,
+
+				ResyncPeriod: 150 * time.Second,
 			},
 		},
 		{
@@ -160,6 +167,9 @@ func TestBadValues(t *testing.T) {
 		{"no IPv4 pools", "ipv4-pools", "", `--ipv4-pools (NDP6_IPV4_POOLS) "": want prefixes such as 10.166.0.0/16, or none`},
 		{"iid", "iid", "random", `--iid (NDP6_IID) "random": want one of mac, name, sequential, opaque, packed`},
 		{"sysctls", "sysctls", "Manage", `--sysctls (NDP6_SYSCTLS) "Manage": want one of manage, check`},
+		{"period without a unit", "resync-period", "60", `--resync-period (NDP6_RESYNC_PERIOD) "60": not a duration: want one such as 60s or 5m`},
+		{"short period", "resync-period", "999ms", `--resync-period (NDP6_RESYNC_PERIOD) "999ms": too short: want at least 1s`},
+		{"negative period", "resync-period", "-1m", `--resync-period (NDP6_RESYNC_PERIOD) "-1m": too short: want at least 1s`},
 		{"level", "log-level", "INFO+2", `--log-level (NDP6_LOG_LEVEL) "INFO+2": want one of debug, info, warn, error`},
 		{"format", "log-format", "xml", `--log-format (NDP6_LOG_FORMAT) "xml": want one of text, json`},
 	} {
@@ -214,6 +224,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("ipv4-pools", "10.0.0.0/8")
 	f.Add("ipv4-pools", "none")
 	f.Add("log-level", "debug")
+	f.Add("resync-period", "1h")
 	f.Fuzz(func(t *testing.T, flag, value string) {
 		s, err := read([]string{"--" + flag + "=" + value}, nil)
 		if err != nil {
@@ -224,7 +235,7 @@ func FuzzRead(f *testing.F) {
 				t.Errorf("--%s=%q gave pool %s", flag, value, p)
 			}
 		}
-		if len(s.Sockets) == 0 || s.NoIPv4 == (len(s.IPv4Pools) > 0) || len(s.Uplink) == 0 || len(s.Uplink) > 15 {
+		if s.ResyncPeriod < time.Second || len(s.Sockets) == 0 || s.NoIPv4 == (len(s.IPv4Pools) > 0) || len(s.Uplink) == 0 || len(s.Uplink) > 15 {
 			t.Errorf("--%s=%q gave %+v", flag, value, s)
 		}
 		for _, p := range append(s.Sockets, s.StateDir, s.SysctlDir) {

@@ -104,6 +104,16 @@ func table() []setting {
 			},
 		},
 		{
+			flag: "resync-period", env: "NDP6_RESYNC_PERIOD", placeholder: "DURATION",
+			value: "60s",
+			title: "how often the whole host is compared with the plan when nothing happens",
+			more:  "At least 1s. What others change is noticed at once or within half a second; this is for what has no event.",
+			set: func(s *Settings, v string) (err error) {
+				s.ResyncPeriod, err = parsePeriod(v)
+				return err
+			},
+		},
+		{
 			flag: "log-level", env: "NDP6_LOG_LEVEL", placeholder: "LEVEL",
 			value: "info",
 			title: "least severe level that is logged",

@@ -1,0 +1,203 @@
+package reconcile
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/kernel"
+)
+
+// lookAt is how many settings of our bridges one look reads: with more
+// bridges, it takes several looks to see them all.
+const lookAt = 32
+
+// expected is what Observe and Apply left of what vanishes without an event:
+// the kernel tells nothing of proxy entries, and of sysctls only forwarding
+// and proxy_ndp.
+type expected struct {
+	mu sync.Mutex
+	// changes counts the beginnings and ends of our own changes, so that who
+	// looks knows whether one came between.
+	changes, pending int
+	proxies          map[plan.Proxy]bool
+	// settings are the values of wanted sysctls, by name.
+	settings map[string]string
+	// accepting are our bridges, and whether they accept router advertisements.
+	accepting map[string]bool
+	// bridges are their names, and turn is the one to look at next.
+	bridges []string
+	turn    int
+}
+
+func newExpected() *expected {
+	e := &expected{}
+	e.reset(plan.NewHost(), plan.NewHost())
+	return e
+}
+
+// change notes what do does to a proxy entry or a sysctl, if it succeeds.
+func (e *expected) change(do func() error, note func()) error {
+	e.mu.Lock()
+	e.changes++
+	e.pending++
+	e.mu.Unlock()
+	err := do()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changes++
+	e.pending--
+	if err == nil {
+		note()
+	}
+	return err
+}
+
+func (e *expected) addProxy(p plan.Proxy, do func() error) error {
+	return e.change(do, func() { e.proxies[p] = true })
+}
+
+func (e *expected) removeProxy(p plan.Proxy, do func() error) error {
+	return e.change(do, func() { delete(e.proxies, p) })
+}
+
+func (e *expected) set(sysctl, value string, do func() error) error {
+	return e.change(do, func() { e.settings[sysctl] = value })
+}
+
+func (e *expected) unset(sysctl string, do func() error) error {
+	return e.change(do, func() { delete(e.settings, sysctl) })
+}
+
+func (e *expected) addBridge(name string, do func() error) error {
+	return e.change(do, func() {
+		if _, ok := e.accepting[name]; !ok {
+			e.bridges = append(e.bridges, name)
+		}
+		e.accepting[name] = false
+	})
+}
+
+func (e *expected) removeBridge(name string, do func() error) error {
+	return e.change(do, func() {
+		delete(e.accepting, name)
+		e.bridges = slices.DeleteFunc(e.bridges, func(b string) bool { return b == name })
+	})
+}
+
+// reset begins anew with what was observed.
+func (e *expected) reset(have, want plan.Host) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changes++
+	e.proxies, e.settings, e.accepting = make(map[plan.Proxy]bool), make(map[string]string), make(map[string]bool)
+	for k, o := range have.Objects {
+		switch o := o.Object.(type) {
+		case plan.Proxy:
+			e.proxies[o] = true
+		case plan.Sysctl:
+			if _, ok := want.Objects[k]; ok {
+				e.settings[o.Name] = o.Value
+			}
+		case plan.Bridge:
+			e.accepting[o.Name] = o.AcceptRA
+		}
+	}
+	e.bridges = slices.Sorted(maps.Keys(e.accepting))
+}
+
+// A look is what to compare with the host.
+type look struct {
+	settings  map[string]string
+	accepting map[string]bool
+	// changes tells whether it is still what is expected.
+	changes int
+}
+
+// next returns what to look at now.
+func (e *expected) next() look {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := look{settings: maps.Clone(e.settings), accepting: make(map[string]bool), changes: e.changes}
+	for range min(lookAt, len(e.bridges)) {
+		e.turn = (e.turn + 1) % len(e.bridges)
+		name := e.bridges[e.turn]
+		l.accepting[name] = e.accepting[name]
+	}
+	return l
+}
+
+// valid reports whether nothing of ours changed since l was taken.
+func (e *expected) valid(l look) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.changes == l.changes && e.pending == 0
+}
+
+// holds reports whether entries are the proxy entries that are expected.
+func (e *expected) holds(entries []kernel.Neighbor) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	count := 0
+	for _, n := range entries {
+		if n.Protocol != plan.Protocol {
+			continue
+		}
+		if !e.proxies[plan.Proxy{Addr: n.Addr, Link: n.Link}] {
+			return false
+		}
+		count++
+	}
+	return count == len(e.proxies)
+}
+
+// Drifted implements Kernel.
+func (h *Host) Drifted() (bool, error) {
+	look := h.expected.next()
+	same, err := h.hasSettings(look)
+	if err != nil {
+		return false, err
+	}
+	if same {
+		entries, err := h.conn.Proxies()
+		if err != nil {
+			return false, err
+		}
+		same = h.expected.holds(entries)
+	}
+	return !same && h.expected.valid(look), nil
+}
+
+func (h *Host) hasSettings(look look) (bool, error) {
+	for name, value := range look.settings {
+		current, err := h.conn.Sysctl(name)
+		// The settings of a link go with the link, which is told.
+		if err != nil && !errors.Is(err, kernel.ErrNotFound) {
+			return false, err
+		}
+		if err == nil && current != value {
+			return false, nil
+		}
+	}
+	for name, value := range look.accepting {
+		if current, err := h.acceptsRA(name); err != nil || current != value {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// acceptsRA reports whether a bridge of ours accepts router advertisements. It
+// does not where that is the operator's business, or the bridge is gone.
+func (h *Host) acceptsRA(bridge string) (bool, error) {
+	if h.checkOnly {
+		return false, nil
+	}
+	value, err := h.conn.Sysctl(linkSysctl(bridge, "accept_ra"))
+	if errors.Is(err, kernel.ErrNotFound) {
+		return false, nil
+	}
+	return value != "0", err
+}

@@ -1,0 +1,109 @@
+package reconcile
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/ndp6/ndp6/driver/plan"
+)
+
+// pass observes the whole host and makes it match. What fails for an owner is
+// kept with its problems, so that one broken object never blocks the others.
+func (l *Loop) pass() {
+	errs, err := l.match()
+	if err != nil {
+		// Nothing was looked at, so nothing that was broken is known to be well.
+		l.report("", err)
+		return
+	}
+	for _, p := range l.Problems() {
+		if errs[p.Owner] == nil {
+			l.report(p.Owner, nil)
+		}
+	}
+	for owner, err := range errs {
+		l.report(owner, err)
+	}
+}
+
+// match is the work of a pass. It returns what went wrong for each owner, or
+// why the host could not be observed.
+func (l *Loop) match() (map[string]error, error) {
+	want, have, err := l.observe()
+	if err != nil {
+		return nil, err
+	}
+	// Rules first: what follows may open a way to a container.
+	changed, rulesErr := l.kernel.SetRules(want)
+	if changed {
+		l.log.Info("rules set", "networks", len(want.Policy.Networks))
+	}
+	l.missing = make(map[string]error)
+	errs := l.apply(l.own(plan.Diff(have, want)))
+	if rulesErr != nil {
+		errs[""] = errors.Join(errs[""], fmt.Errorf("set rules: %w", rulesErr))
+	}
+	l.state.Lock()
+	defer l.state.Unlock()
+	before := l.holdings
+	l.holdings = newHoldings()
+	for _, o := range want.Objects {
+		l.holdings.add(o.Owner, o.Object)
+	}
+	for owner := range errs {
+		// What there was may still be.
+		l.holdings.addAll(owner, before.of(owner))
+	}
+	return errs, nil
+}
+
+// observe returns what the host should hold, and what it does.
+func (l *Loop) observe() (want, have plan.Host, err error) {
+	if err := l.kernel.Refresh(); err != nil {
+		return want, have, err
+	}
+	want = l.planner.Plan()
+	have, err = l.kernel.Observe(want)
+	return want, have, err
+}
+
+// own gives removals to whom the object was made for: the kernel does not tell.
+func (l *Loop) own(ops []plan.Op) []plan.Op {
+	l.state.Lock()
+	defer l.state.Unlock()
+	for i, op := range ops {
+		if op.Verb == plan.Del {
+			ops[i].Owner = cmp.Or(op.Owner, l.holdings.owner(op.Key()))
+		}
+	}
+	return ops
+}
+
+// apply carries out ops and returns the errors of each owner. An operation
+// that fails does not keep the others of its owner from being tried: removal
+// must get as far as it can.
+func (l *Loop) apply(ops []plan.Op) map[string]error {
+	errs := make(map[string]error)
+	for _, op := range ops {
+		if err := l.applyOne(op); err != nil {
+			errs[op.Owner] = errors.Join(errs[op.Owner], fmt.Errorf("%s: %w", op, err))
+			continue
+		}
+		l.log.Info("host changed", "op", op.String(), "owner", op.Owner)
+	}
+	return errs
+}
+
+func (l *Loop) applyOne(op plan.Op) error {
+	if err, missing := l.missing[plan.On(op.Object)]; missing && op.Verb != plan.Del {
+		return err
+	} else if missing && op.Key().Kind != plan.KindVeth {
+		return nil // it went with the bridge
+	}
+	err := l.kernel.Apply(op)
+	if b, ok := op.Object.(plan.Bridge); ok && err != nil && op.Verb == plan.Add {
+		l.missing[b.Name] = err
+	}
+	return err
+}
