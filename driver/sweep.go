@@ -176,3 +176,14 @@ func (d *Driver) Addrs() []netip.Addr {
 	defer d.mu.Unlock()
 	return slices.SortedFunc(maps.Keys(d.holders), netip.Addr.Compare)
 }
+
+// Pools returns the prefixes of each network, by its id.
+func (d *Driver) Pools() map[string][]netip.Prefix {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	pools := make(map[string][]netip.Prefix)
+	for id, n := range d.networks {
+		pools[id] = n.Prefixes()
+	}
+	return pools
+}

@@ -1,0 +1,168 @@
+// Package admin serves the state of a running ndp6 on a local socket, and asks
+// for it.
+//
+// The protocol is HTTP on a unix socket in the state directory that only root
+// can open: GET /status answers a Status as JSON. docs/status.md describes it.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/ndp6/ndp6/driver"
+)
+
+// Schema is the number of the form that Status has in JSON. It changes when
+// something is taken away or gets another meaning; what is added does not count.
+const Schema = 1
+
+const (
+	socketName = "admin.sock"
+	statusPath = "/status"
+
+	// deadline is how long an answer may take: it waits for the kernel, behind
+	// Docker's calls.
+	deadline = 20 * time.Second
+	// drain is how long answers under way may go on once the server stops.
+	drain = 2 * time.Second
+	// maxAnswer is more than 10,000 endpoints need.
+	maxAnswer = 64 << 20
+)
+
+// Socket returns the path of the socket of the ndp6 with this state directory.
+func Socket(stateDir string) string { return filepath.Join(stateDir, socketName) }
+
+// Status is what a running ndp6 says of itself.
+type Status struct {
+	Schema int `json:"schema"`
+	// PID is that of the process, in its own namespace.
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	driver.Status
+}
+
+// Findings counts what an operator should look at.
+func (s Status) Findings() int {
+	n := len(s.Problems) + len(s.Drift)
+	for _, e := range s.Endpoints {
+		n += len(e.Withdrawn)
+	}
+	return n
+}
+
+// Server answers for one process.
+type Server struct {
+	// Status returns what the process says now.
+	Status func(ctx context.Context) (Status, error)
+	Log    *slog.Logger
+}
+
+// Run answers on l until ctx ends, and returns nil then. It closes l.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+statusPath, s.status)
+	srv := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+		err := srv.Shutdown(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = srv.Close()
+		}
+		stopped <- err
+	})
+	err := srv.Serve(l)
+	if stop() { // ended by itself
+		return fmt.Errorf("serve the status: %w", err)
+	}
+	return <-stopped
+}
+
+// failure is the body of an answer that is not a Status.
+type failure struct {
+	Error string `json:"error"`
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), deadline)
+	defer cancel()
+	var body any
+	code := http.StatusOK
+	status, err := s.Status(ctx)
+	if body = status; err != nil {
+		code, body = http.StatusInternalServerError, failure{Error: err.Error()}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // If the client hung up, nobody is left to tell.
+}
+
+// Get asks the ndp6 with this state directory for its status.
+func Get(ctx context.Context, stateDir string) (Status, error) {
+	socket := Socket(stateDir)
+	s, err := get(ctx, socket)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return Status{}, fmt.Errorf("no ndp6 serves %s: start one with ndp6 serve or docker plugin enable, or name its --state-dir", socket)
+	case errors.Is(err, fs.ErrPermission):
+		return Status{}, fmt.Errorf("ask ndp6 at %s: %w: only root may", socket, fs.ErrPermission)
+	case err != nil:
+		return Status{}, fmt.Errorf("ask ndp6 at %s: %w", socket, err)
+	case s.Schema != Schema:
+		return Status{}, fmt.Errorf("ndp6 at %s answers in form %d, this command reads form %d: use the command of the version that runs", socket, s.Schema, Schema)
+	}
+	return s, nil
+}
+
+func get(ctx context.Context, socket string) (Status, error) {
+	client := http.Client{
+		Timeout: deadline + drain,
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", socket)
+			},
+		},
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://ndp6"+statusPath, http.NoBody)
+	if err != nil {
+		return Status{}, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		if urlErr, ok := errors.AsType[*url.Error](err); ok {
+			err = urlErr.Err
+		}
+		return Status{}, err
+	}
+	defer resp.Body.Close()
+	body := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
+	if resp.StatusCode != http.StatusOK {
+		var f failure
+		if err := body.Decode(&f); err != nil || f.Error == "" {
+			f.Error = resp.Status
+		}
+		return Status{}, errors.New(f.Error)
+	}
+	var s Status
+	if err := body.Decode(&s); err != nil {
+		return Status{}, fmt.Errorf("decode the answer: %w", err)
+	}
+	return s, nil
+}
