@@ -34,7 +34,7 @@ type bed struct {
 	version  string
 	binary   string
 	next     func() (string, error) // another build of it
-	before   string // snapshot of the host without networks
+	before   string                 // snapshot of the host without networks
 }
 
 func newBed(t *testing.T, release lab.Release, binary string) *bed {
@@ -91,7 +91,10 @@ func (b *bed) try(t *testing.T, run func(*bed)) {
 	defer func() {
 		if t.Failed() {
 			log := b.host.PluginLog(0)
-			t.Logf("the plugin's log:\n%s", tail(log[min(logged, len(log)):], 60))
+			if len(log) < logged { // A reboot empties it.
+				logged = 0
+			}
+			t.Logf("the plugin's log:\n%s", tail(log[logged:], 60))
 		}
 	}()
 	defer s.clean()

@@ -41,6 +41,9 @@ func scenarios() []scenario {
 		{name: "traffic goes on", run: trafficGoesOn},
 		{name: "plugin killed", run: pluginKilled},
 		{name: "engine restarted", run: engineRestarted},
+		{name: "plugin late", run: pluginLate},
+		{name: "host reboots", run: hostReboots},
+		{name: "plugin killed under load", run: pluginKilledUnderLoad},
 		{name: "hundred containers", run: hundredContainers},
 		{name: "managed plugin", run: managedPlugin, versions: []string{"28.5"}},
 	}

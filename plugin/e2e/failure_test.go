@@ -29,51 +29,6 @@ func pluginKilled(b *bed) {
 	}
 }
 
-// engineRestarted restarts dockerd, with and without its containers. Docker
-// writes its firewall rules anew each time.
-func engineRestarted(b *bed) {
-	b.network("n", "--subnet", pool)
-	restart := func(signal string, flags ...string) {
-		b.Helper()
-		b.ok(b.host.StopEngine(b.ctx(), signal))
-		b.startEngine(append(engineFlags(b.version), flags...)...)
-	}
-	b.web("c1", "n", "--restart", "always")
-	restart("TERM", "--live-restore")
-	b.eventually(func() error { return b.running("c1") })
-	c := b.inspect("c1", "n")
-	b.reach(b.Outside, c, c.addr)
-
-	b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-	b.reach(b.Outside, c, c.addr)
-	b.startEngine(append(engineFlags(b.version), "--live-restore")...)
-	if again := b.inspect("c1", "n"); again.addr != c.addr {
-		b.Errorf("address %s, want %s: the container went on running", again.addr, c.addr)
-	}
-	b.reach(b.Router, c, c.addr)
-	b.reach(b.Outside, c, c.addr)
-	d := b.web("d1", "n")
-	b.reach(b.Outside, d, d.addr)
-	b.exec(d, "ping", "-6", "-c1", "-W2", "c1")
-
-	restart("KILL", "--live-restore")
-	b.reach(b.Outside, c, c.addr)
-	b.reach(b.Outside, d, d.addr)
-	b.docker("rm", "-f", "c1", "d1")
-	b.silent(b.Router, c.addr)
-
-	b.web("e1", "n", "--restart", "always")
-	restart("TERM")
-	b.eventually(func() error { return b.running("e1") })
-	e := b.inspect("e1", "n")
-	b.reach(b.Outside, e, e.addr)
-	restart("KILL")
-	b.eventually(func() error { return b.running("e1") })
-	e = b.inspect("e1", "n")
-	b.isMACAddress(e, pool)
-	b.reach(b.Outside, e, e.addr)
-}
-
 // running tells whether a container runs.
 func (b *bed) running(name string) error {
 	if got := b.docker("inspect", "-f", "{{.State.Running}} {{.State.Restarting}}", name); got != "true false" {

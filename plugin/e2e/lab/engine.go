@@ -17,7 +17,7 @@ import (
 const Image = "busybox"
 
 // startTimeout is how long an engine or a plugin may take to answer.
-const startTimeout = 60 * time.Second
+const startTimeout = 2 * time.Minute
 
 // StartEngine starts dockerd with these flags beside those that keep it inside
 // the lab, waits until it answers, and gives it the image.

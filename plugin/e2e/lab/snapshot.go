@@ -16,10 +16,9 @@ import (
 // and every sysctl below net. Two of them can be compared line by line.
 func (h *Host) Snapshot(ctx context.Context) (string, error) {
 	// Whether a link has a carrier is not configuration, and shows up to a second
-	// late. Indexes count on from boot to boot, and so do the random addresses of
-	// Docker's own bridge.
-	passing := regexp.MustCompile(`NO-CARRIER,|,LOWER_UP|,M-DOWN| state [A-Z]+| linkdown| dead` +
-		`|(?m:^[0-9]+: )|@if[0-9]+|( docker0: .* link/ether) \S+`)
+	// late. Indexes are new in each boot, and so is the MAC of Docker's own bridge.
+	passing := regexp.MustCompile(`NO-CARRIER,|,LOWER_UP|,M-DOWN| state [A-Z]+| linkdown| dead|(?m:^[0-9]+: )|@if[0-9]+`)
+	bridgeMAC := regexp.MustCompile(`(docker0: .* link/ether )\S+`)
 	var text strings.Builder
 	for _, command := range []string{
 		"ip -o link show",
@@ -36,7 +35,7 @@ func (h *Host) Snapshot(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("snapshot: %w", err)
 		}
-		fmt.Fprintf(&text, "# %s\n%s", command, passing.ReplaceAllString(out, "$1"))
+		fmt.Fprintf(&text, "# %s\n%s", command, bridgeMAC.ReplaceAllString(passing.ReplaceAllString(out, ""), "$1"))
 	}
 	rules, err := h.Exec(ctx, "nft", "--stateless", "list", "ruleset")
 	if err != nil {

@@ -1,0 +1,189 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ndp6/ndp6/plugin/e2e/lab"
+)
+
+// pluginKilledUnderLoad starts containers and removes half of them from many
+// clients, while the plugin is killed every second. Docker repeats a call that
+// got no answer, but without its body: what it was about is then lost, and the
+// operator asks again.
+func pluginKilledUnderLoad(b *bed) {
+	if b.version != "28.5" && !full {
+		b.Skip("set NDP6_E2E_FULL=1 to try it on this version")
+	}
+	const containers, clients = 200, 16
+	b.network("n", "--subnet", pool)
+
+	ctx, cancel := context.WithCancel(b.ctx())
+	defer cancel()
+	kills := 0
+	var killer errgroup.Group
+	killer.Go(func() (err error) {
+		kills, err = b.killPlugin(ctx, time.Second)
+		return err
+	})
+	l := load{bed: b, errors: map[string]int{}}
+	var g errgroup.Group
+	g.SetLimit(clients)
+	start := time.Now()
+	for i := range containers {
+		g.Go(func() error {
+			name := fmt.Sprintf("c%d", i)
+			if err := l.run(name); err != nil || i%2 == 0 {
+				return err
+			}
+			return l.remove(name)
+		})
+	}
+	b.ok(g.Wait())
+	cancel()
+	b.ok(killer.Wait())
+	b.Logf("%d containers run and %d removed in %s; %d kills, %d retries",
+		containers, len(l.removed), time.Since(start).Round(time.Millisecond), kills, l.retries)
+	for _, text := range slices.Sorted(maps.Keys(l.errors)) {
+		b.Logf("%d times: %s", l.errors[text], text)
+	}
+
+	running := b.all("n")
+	if want := containers - len(l.removed); len(running) != want {
+		b.Errorf("%d containers run, want %d", len(running), want)
+	}
+	owner := map[netip.Addr]string{}
+	for _, c := range running {
+		if other, taken := owner[c.addr]; taken {
+			b.Errorf("%s and %s have the same address %s", other, c.name, c.addr)
+		}
+		owner[c.addr] = c.name
+		if _, err := b.Router.Ping(b.ctx(), c.addr, 3*time.Second); err != nil {
+			b.Errorf("%s: %v", c.name, err)
+		}
+	}
+	b.allSilent(slices.DeleteFunc(l.removed, func(a netip.Addr) bool { return owner[a] != "" }))
+	b.hasOnly(running...)
+
+	var rm errgroup.Group
+	rm.SetLimit(clients)
+	for _, c := range running {
+		rm.Go(func() error { return l.remove(c.name) })
+	}
+	b.ok(rm.Wait())
+	b.hasOnly()
+}
+
+// killPlugin kills and starts the plugin until ctx ends, and leaves it running.
+func (b *bed) killPlugin(ctx context.Context, every time.Duration) (kills int, err error) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return kills, nil
+		case <-tick.C:
+		}
+		if err := b.host.StopPlugin(b.ctx(), "KILL"); err != nil {
+			return kills, err
+		}
+		kills++
+		if err := b.host.StartPlugin(b.ctx(), b.binary); err != nil {
+			return kills, err
+		}
+	}
+}
+
+// load is what the clients of a scenario share.
+type load struct {
+	*bed
+
+	mu      sync.Mutex
+	retries int
+	errors  map[string]int // how often Docker said this
+	removed []netip.Addr
+}
+
+// run starts a container, as often as it takes.
+func (l *load) run(name string) error {
+	return l.retry(func() error {
+		_, err := l.host.Docker(l.ctx(), "run", "-d", "--stop-signal", "KILL", "--name", name, "--network", "n", lab.Image, "sleep", "1h")
+		if err == nil {
+			return nil
+		}
+		// The container stays, though it did not start.
+		_, rmErr := l.host.Docker(l.ctx(), "rm", "-f", name)
+		if rmErr != nil {
+			return rmErr
+		}
+		return err
+	})
+}
+
+// remove removes a running container and notes its address.
+func (l *load) remove(name string) error {
+	addr, err := l.host.Docker(l.ctx(), "inspect", "-f", "{{.NetworkSettings.Networks.n.GlobalIPv6Address}}", name)
+	if err != nil {
+		return err
+	}
+	a, err := netip.ParseAddr(strings.TrimSpace(addr))
+	if err != nil {
+		return fmt.Errorf("address of %s: %w", name, err)
+	}
+	l.mu.Lock()
+	l.removed = append(l.removed, a)
+	l.mu.Unlock()
+	return l.retry(func() error {
+		_, err := l.host.Docker(l.ctx(), "rm", "-f", name)
+		return err
+	})
+}
+
+// retry calls do until it succeeds, and counts what it says else.
+func (l *load) retry(do func() error) error {
+	const attempts = 20
+	varying := regexp.MustCompile(`[0-9a-f]{12,}|\bc[0-9]+\b|2001:db8:[0-9a-f:]+`)
+	var err error
+	for range attempts {
+		if err = do(); err == nil {
+			return nil
+		}
+		text, _, _ := strings.Cut(varying.ReplaceAllString(err.Error(), "…"), "\n")
+		l.mu.Lock()
+		l.retries++
+		l.errors[text]++
+		l.mu.Unlock()
+	}
+	return fmt.Errorf("%d attempts: %w", attempts, err)
+}
+
+// all is the running containers of a network.
+func (b *bed) all(network string) []container {
+	b.Helper()
+	const format = `{{slice .Name 1}} {{slice .Id 0 12}} {{with index .NetworkSettings.Networks "NET"}}{{.MacAddress}} {{.GlobalIPv6Address}}{{end}}`
+	ids := strings.Fields(b.docker("ps", "-q"))
+	if len(ids) == 0 {
+		return nil
+	}
+	var all []container
+	args := append([]string{"inspect", "-f", strings.ReplaceAll(format, "NET", network)}, ids...)
+	for line := range strings.Lines(b.docker(args...)) {
+		fields := strings.Fields(line)
+		if len(fields) != 4 {
+			b.Fatalf("inspect: %q", fields)
+		}
+		addr, err := netip.ParseAddr(fields[3])
+		b.ok(err)
+		all = append(all, container{name: fields[0], id: fields[1], mac: fields[2], addr: addr})
+	}
+	return all
+}
