@@ -23,6 +23,11 @@ type expected struct {
 	// looks knows whether one came between.
 	changes, pending int
 	proxies          map[plan.Proxy]bool
+	// veths are the host sides of endpoints by name, and suspects those that
+	// an event was about: each start of a container causes some, too many for
+	// a pass each time.
+	veths    map[string]plan.Veth
+	suspects map[string]bool
 	// settings are the values of wanted sysctls, by name.
 	settings map[string]string
 	// accepting are our bridges, and whether they accept router advertisements.
@@ -63,6 +68,27 @@ func (e *expected) removeProxy(p plan.Proxy, do func() error) error {
 	return e.change(do, func() { delete(e.proxies, p) })
 }
 
+// addVeth notes a host side that is complete.
+func (e *expected) addVeth(v plan.Veth) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.veths[v.Name] = v
+}
+
+// removeVeth notes that a host side is about to go.
+func (e *expected) removeVeth(v plan.Veth) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.veths, v.Name)
+}
+
+// suspect has the next look see a link.
+func (e *expected) suspect(link string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.suspects[link] = true
+}
+
 func (e *expected) set(sysctl, value string, do func() error) error {
 	return e.change(do, func() { e.settings[sysctl] = value })
 }
@@ -92,11 +118,14 @@ func (e *expected) reset(have, want plan.Host) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.changes++
-	e.proxies, e.settings, e.accepting = make(map[plan.Proxy]bool), make(map[string]string), make(map[string]bool)
+	e.proxies, e.veths, e.suspects = make(map[plan.Proxy]bool), make(map[string]plan.Veth), make(map[string]bool)
+	e.settings, e.accepting = make(map[string]string), make(map[string]bool)
 	for k, o := range have.Objects {
 		switch o := o.Object.(type) {
 		case plan.Proxy:
 			e.proxies[o] = true
+		case plan.Veth:
+			e.veths[o.Name] = o
 		case plan.Sysctl:
 			if _, ok := want.Objects[k]; ok {
 				e.settings[o.Name] = o.Value
@@ -110,6 +139,7 @@ func (e *expected) reset(have, want plan.Host) {
 
 // A look is what to compare with the host.
 type look struct {
+	veths     []plan.Veth
 	settings  map[string]string
 	accepting map[string]bool
 	// changes tells whether it is still what is expected.
@@ -121,12 +151,27 @@ func (e *expected) next() look {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l := look{settings: maps.Clone(e.settings), accepting: make(map[string]bool), changes: e.changes}
+	for name := range e.suspects {
+		if v, ok := e.veths[name]; ok {
+			l.veths = append(l.veths, v)
+		}
+	}
+	clear(e.suspects)
 	for range min(lookAt, len(e.bridges)) {
 		e.turn = (e.turn + 1) % len(e.bridges)
 		name := e.bridges[e.turn]
 		l.accepting[name] = e.accepting[name]
 	}
 	return l
+}
+
+// again has the next look see what l should have.
+func (e *expected) again(l look) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, v := range l.veths {
+		e.suspects[v.Name] = true
+	}
 }
 
 // valid reports whether nothing of ours changed since l was taken.
@@ -156,18 +201,32 @@ func (e *expected) holds(entries []kernel.Neighbor) bool {
 // Drifted implements Kernel.
 func (h *Host) Drifted() (bool, error) {
 	look := h.expected.next()
-	same, err := h.hasSettings(look)
-	if err != nil {
+	same, err := h.has(look)
+	if err != nil || same {
 		return false, err
 	}
-	if same {
-		entries, err := h.conn.Proxies()
-		if err != nil {
+	if !h.expected.valid(look) {
+		h.expected.again(look)
+		return false, nil
+	}
+	return true, nil
+}
+
+func (h *Host) has(look look) (bool, error) {
+	if same, err := h.hasSettings(look); err != nil || !same {
+		return false, err
+	}
+	for _, v := range look.veths {
+		l, err := h.conn.Link(v.Name)
+		if errors.Is(err, kernel.ErrNotFound) {
+			continue // nobody could make it again
+		}
+		if err != nil || l.Master != v.Master || l.Up != v.Up {
 			return false, err
 		}
-		same = h.expected.holds(entries)
 	}
-	return !same && h.expected.valid(look), nil
+	entries, err := h.conn.Proxies()
+	return err == nil && h.expected.holds(entries), err
 }
 
 func (h *Host) hasSettings(look look) (bool, error) {

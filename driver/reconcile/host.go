@@ -233,19 +233,23 @@ func (h *Host) refuseRA(bridge string) error {
 }
 
 func (h *Host) setVeth(verb plan.Verb, v plan.Veth) error {
+	var err error
 	if verb == plan.Add {
-		if err := h.conn.AddVeth(kernel.Veth{
+		err = h.conn.AddVeth(kernel.Veth{
 			Name: v.Name, Alias: v.Alias, Master: v.Master, MTU: v.MTU,
 			Peer: v.Peer, PeerMAC: v.PeerMAC,
-		}); err != nil {
-			return err
-		}
-		return h.conn.SetUp(v.Name, true)
+		})
+	} else {
+		err = errors.Join(h.conn.SetMaster(v.Name, v.Master), h.conn.SetMTU(v.Name, v.MTU))
 	}
-	return errors.Join(
-		h.conn.SetMaster(v.Name, v.Master),
-		h.conn.SetMTU(v.Name, v.MTU),
-		h.conn.SetUp(v.Name, true))
+	if err != nil {
+		return err
+	}
+	if err := h.conn.SetUp(v.Name, true); err != nil {
+		return err
+	}
+	h.expected.addVeth(v)
+	return nil
 }
 
 func (h *Host) setProxy(p plan.Proxy) error {
@@ -276,6 +280,7 @@ func (h *Host) remove(object plan.Object) error {
 	case plan.Neighbor:
 		return h.conn.DeleteNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, MAC: o.MAC, Protocol: plan.Protocol})
 	case plan.Veth:
+		h.expected.removeVeth(o)
 		return h.conn.DeleteLink(o.Name)
 	case plan.Proxy:
 		h.speaker.Silence(o.Addr)
@@ -299,8 +304,11 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 	}
 	watch(func() error {
 		return h.conn.Watch(ctx, func(e kernel.Event) {
-			if relevant(e) {
+			switch {
+			case relevant(e):
 				changed()
+			case e.Kind == kernel.KindLink && !e.Deleted && strings.HasPrefix(e.Link, plan.HostSidePrefix):
+				h.expected.suspect(e.Link)
 			}
 		})
 	})
@@ -308,8 +316,8 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 	return errors.Join(<-errc, <-errc)
 }
 
-// relevant reports whether an event can have lost something of ours. The ends
-// of veth pairs come and go with every container, and are not made again.
+// relevant reports whether an event is reason for a pass. The ends of veth
+// pairs come and go with every container, and are not made again.
 func relevant(e kernel.Event) bool {
 	return !strings.HasPrefix(e.Link, plan.HostSidePrefix) && !strings.HasPrefix(e.Link, plan.ContainerSidePrefix)
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,7 +37,10 @@ func (m memory) Delete(name string) error {
 // node is a host in the test's namespace, with the records that it follows.
 type node struct {
 	*reconcile.Loop
-	host      *reconcile.Host
+	host    *reconcile.Host
+	speaker *ndisc.Speaker
+	// looked counts how often the whole host was observed.
+	looked    *atomic.Int64
 	networks  []plan.Network
 	endpoints map[string]plan.Endpoint
 	up        plan.Uplinks
@@ -71,12 +75,23 @@ func newNode(t *testing.T, ledger memory, change ...func(*reconcile.HostConfig))
 	for _, f := range change {
 		f(&config)
 	}
-	n := &node{endpoints: make(map[string]plan.Endpoint)}
+	n := &node{speaker: speaker, looked: new(atomic.Int64), endpoints: make(map[string]plan.Endpoint)}
 	if n.host, err = reconcile.NewHost(config); err != nil {
 		t.Fatal(err)
 	}
-	n.Loop = reconcile.New(n.host, n, reconcile.Period, log)
+	n.Loop = reconcile.New(counted{n.host, n.looked}, n, reconcile.Period, log)
 	return n
+}
+
+// counted is a Host that counts passes.
+type counted struct {
+	*reconcile.Host
+	looked *atomic.Int64
+}
+
+func (c counted) Observe(want plan.Host) (plan.Host, error) {
+	c.looked.Add(1)
+	return c.Host.Observe(want)
 }
 
 func checkOnly(c *reconcile.HostConfig) { c.CheckSysctls = true }

@@ -33,7 +33,7 @@ type Link struct {
 	Alias string
 	MAC   inet.MAC
 	MTU   int
-	// Master is the name of the bridge or bond that the link is a port of. Only Links fills it.
+	// Master is the name of the bridge or bond that the link is a port of.
 	Master string
 	// McastSnooping is whether a bridge looks into MLD and IGMP.
 	McastSnooping bool
@@ -71,13 +71,17 @@ func (c *Conn) Link(name string) (Link, error) {
 		return Link{}, fmt.Errorf("get %w", err)
 	}
 	var link Link
+	var master int
 	err := c.requests.get(getLink(0, name), func(r reply) {
-		if l, _, ok := parseLink(r); ok {
-			link = l
+		if l, index, ok := parseLink(r); ok {
+			link, master = l, index
 		}
 	})
 	if err != nil {
 		return Link{}, fmt.Errorf("get %w", linkError(name, err))
+	}
+	if master != 0 {
+		link.Master = c.name(master)
 	}
 	return link, nil
 }
