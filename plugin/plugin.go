@@ -65,7 +65,8 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	if err != nil {
 		return err
 	}
-	return answer(ctx, s.Sockets, networks, addresses, log)
+	beside := append(newSweeper(s, networks, addresses, records, log), newAdmin(s, networks, log, &open)...)
+	return answer(ctx, s.Sockets, networks, addresses, beside, log)
 }
 
 // newHost connects to the kernel.
@@ -107,8 +108,8 @@ func newIPAM(s settings.Settings, host *reconcile.Host, records *store.Store, lo
 	})
 }
 
-// answer serves the sockets while the driver keeps the host.
-func answer(ctx context.Context, sockets []string, networks *driver.Driver, addresses *ipam.IPAM, log *slog.Logger) error {
+// answer serves the sockets while the driver keeps the host, and the tasks beside run.
+func answer(ctx context.Context, sockets []string, networks *driver.Driver, addresses *ipam.IPAM, beside []task, log *slog.Logger) error {
 	var listeners []*wire.Listener
 	for _, path := range sockets {
 		l, err := wire.Listen(path)
@@ -124,6 +125,9 @@ func answer(ctx context.Context, sockets []string, networks *driver.Driver, addr
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Run(ctx, listeners...) })
 	group.Go(func() error { return networks.Run(ctx) })
+	for _, run := range beside {
+		group.Go(func() error { return run(ctx) })
+	}
 	log.Info("ready", "sockets", sockets)
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		log.Warn("systemd not told that the plugin is ready", "err", err)

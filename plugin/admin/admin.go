@@ -46,8 +46,7 @@ func Socket(stateDir string) string { return filepath.Join(stateDir, socketName)
 // Status is what a running ndp6 says of itself.
 type Status struct {
 	Schema int `json:"schema"`
-	// PID is that of the process, in its own namespace.
-	PID     int       `json:"pid"`
+	// Started is when the process was ready.
 	Started time.Time `json:"started"`
 	driver.Status
 }

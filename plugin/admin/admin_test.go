@@ -54,7 +54,7 @@ func serve(t *testing.T, dir string, status func(context.Context) (admin.Status,
 func full() admin.Status {
 	addr := netip.MustParseAddr("2001:db8::a:242:0:2")
 	return admin.Status{
-		Schema: admin.Schema, PID: 7, Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Schema: admin.Schema, Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Status: driver.Status{
 			Networks: []driver.NetworkStatus{{
 				ID: "web", Bridge: "nd-web", UplinkOption: "auto", Uplink: "eth0",

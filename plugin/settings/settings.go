@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,8 @@ type Settings struct {
 	Sysctls Sysctls
 	// SysctlDir is where the sysctls under net are files that can be written.
 	SysctlDir string
+	// DockerSocket is where Docker's API is, empty to never ask it.
+	DockerSocket string
 	// ResyncPeriod is how often the whole host is looked at when nothing happens.
 	ResyncPeriod time.Duration
 	// IID is what an automatic address is made from.
@@ -63,23 +66,30 @@ const (
 	JSON LogFormat = "json"
 )
 
-// Define adds a flag for each setting to fs.
-func Define(fs *pflag.FlagSet) {
+// Define adds a flag for each setting to fs, or for those that are named.
+func Define(fs *pflag.FlagSet, names ...string) {
 	for _, s := range table() {
+		if len(names) > 0 && !slices.Contains(names, s.flag) {
+			continue
+		}
 		fs.Var(&given{list: s.list, words: []string{s.value}, placeholder: s.placeholder}, s.flag, s.title+" ("+s.env+")")
 	}
 }
 
-// Read returns the settings of fs, which must have the flags of [Define] and be
-// parsed. A flag that was given wins over its environment variable, and that
-// over the default; an empty variable is as good as none. Every bad value is
-// named in the error.
+// Read returns the settings of fs, which must have flags of [Define] and be
+// parsed; those without a flag are left out. A flag that was given wins over its
+// environment variable, and that over the default; an empty variable is as good
+// as none. Every bad value is named in the error.
 func Read(fs *pflag.FlagSet, getenv func(string) string) (Settings, error) {
 	var s Settings
 	var errs []error
 	for _, t := range table() {
+		f := fs.Lookup(t.flag)
+		if f == nil {
+			continue
+		}
 		value := t.value
-		if f := fs.Lookup(t.flag); f != nil && f.Changed {
+		if f.Changed {
 			value = f.Value.String()
 		} else if v := getenv(t.env); v != "" {
 			value = v

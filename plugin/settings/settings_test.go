@@ -39,6 +39,7 @@ func defaults(change func(*settings.Settings)) settings.Settings {
 		LogFormat: settings.Text,
 
 		ResyncPeriod: time.Minute,
+		DockerSocket: "/run/docker.sock",
 	}
 	if change != nil {
 		change(&s)
@@ -59,7 +60,7 @@ func TestRead(t *testing.T) {
 		},
 		{
 			name: "every flag",
-			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --iid name --sysctls check --sysctl-dir /hostnet --resync-period 1s --log-level debug --log-format json",
+			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --iid name --sysctls check --sysctl-dir /hostnet --docker-socket /run/d.sock --resync-period 1s --log-level debug --log-format json",
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock"},
 				StateDir:  "/srv/ndp6",
@@ -73,6 +74,7 @@ func TestRead(t *testing.T) {
 				LogFormat: settings.JSON,
 
 				ResyncPeriod: time.Second,
+				DockerSocket: "/run/d.sock",
 			},
 		},
 		{
@@ -80,7 +82,7 @@ func TestRead(t *testing.T) {
 			env: map[string]string{
 				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
 				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_IID": "packed",
-				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
+				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
 			},
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock", "/run/b.sock"},
@@ -114,6 +116,11 @@ func TestRead(t *testing.T) {
 			args: "--pools=",
 			env:  map[string]string{"NDP6_POOLS": "fd00:1::/48"},
 			want: defaults(nil),
+		},
+		{
+			name: "no Docker to ask",
+			args: "--docker-socket=",
+			want: defaults(func(s *settings.Settings) { s.DockerSocket = "" }),
 		},
 		{
 			name: "empty variable",
@@ -153,6 +160,7 @@ func TestBadValues(t *testing.T) {
 		{"same socket", "socket", "/a,/a", `--socket (NDP6_SOCKET) "/a,/a": /a is there twice: want each path once`},
 		{"gap in a list", "socket", "/a,,/b", `--socket (NDP6_SOCKET) "/a,,/b": path "" is not absolute: want one that starts with /`},
 		{"relative directory", "state-dir", "state", `--state-dir (NDP6_STATE_DIR) "state": path "state" is not absolute: want one that starts with /`},
+		{"relative docker socket", "docker-socket", "docker.sock", `--docker-socket (NDP6_DOCKER_SOCKET) "docker.sock": path "docker.sock" is not absolute: want one that starts with /`},
 		{"roundabout directory", "sysctl-dir", "/proc/sys/../sys/net", `--sysctl-dir (NDP6_SYSCTL_DIR) "/proc/sys/../sys/net": path "/proc/sys/../sys/net" has more to it than it needs: want /proc/sys/net`},
 		{"empty link", "uplink", "", `--uplink (NDP6_UPLINK) "": no link can have this name: want auto, or one that ip link lists, of at most 15 bytes`},
 		{"long link", "uplink", "enp0s31f6enp0s31", `--uplink (NDP6_UPLINK) "enp0s31f6enp0s31": no link can have this name: want auto, or one that ip link lists, of at most 15 bytes`},
@@ -199,6 +207,19 @@ func checkError(t *testing.T, err error, want string) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
+	}
+}
+
+// TestReadSome: a command that needs one setting does not mind the others.
+func TestReadSome(t *testing.T) {
+	fs := pflag.NewFlagSet("ndp6", pflag.ContinueOnError)
+	settings.Define(fs, "state-dir")
+	got, err := settings.Read(fs, func(key string) string {
+		return map[string]string{"NDP6_STATE_DIR": "/srv/ndp6", "NDP6_IID": "bad"}[key]
+	})
+	checkError(t, err, "")
+	if diff := cmp.Diff(settings.Settings{StateDir: "/srv/ndp6"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -114,6 +114,19 @@ func table() []setting {
 			},
 		},
 		{
+			flag: "docker-socket", env: "NDP6_DOCKER_SOCKET", placeholder: "PATH",
+			value: "/run/docker.sock",
+			title: "where Docker is asked what it still has",
+			more:  "What it forgot while the plugin was down is removed then. none: it is never asked.",
+			set: func(s *Settings, v string) error {
+				if v == none || v == "" {
+					return nil
+				}
+				s.DockerSocket = v
+				return checkPath(v)
+			},
+		},
+		{
 			flag: "log-level", env: "NDP6_LOG_LEVEL", placeholder: "LEVEL",
 			value: "info",
 			title: "least severe level that is logged",

@@ -98,7 +98,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		wait := Period
 		err := s.Once(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // what ctx cut short went no further than asking.
+			return nil //nolint:nilerr // the error is the end of ctx.
 		}
 		s.say(err)
 		switch {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,11 +33,15 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(serveCommand(getenv), versionCommand())
+	root.AddCommand(serveCommand(getenv), statusCommand(getenv), versionCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
+	err := root.ExecuteContext(ctx)
+	switch {
+	case errors.Is(err, errFindings):
+		return 2
+	case err != nil:
 		// Joined errors have a line each.
 		fmt.Fprintln(stderr, "ndp6: "+strings.ReplaceAll(err.Error(), "\n", "\nndp6: "))
 		return 1

@@ -1,13 +1,19 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ndp6/ndp6/plugin/admin"
+	"github.com/ndp6/ndp6/plugin/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -28,7 +34,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: netnsCondition,
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"await": await},
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"await": await, "answer": answer},
 	})
 }
 
@@ -59,4 +65,27 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s is still not there", path)
 		}
 	}
+}
+
+// answer serves the status in a file, as an ndp6 with this state directory
+// would, until the script ends.
+func answer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: answer state-dir status.json")
+	}
+	var status admin.Status
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &status))
+	l, err := wire.Listen(admin.Socket(args[0]))
+	ts.Check(err)
+	server := admin.Server{
+		Log:    slog.New(slog.DiscardHandler),
+		Status: func(context.Context) (admin.Status, error) { return status, nil },
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx, l) }()
+	ts.Defer(func() {
+		cancel()
+		ts.Check(<-done)
+	})
 }

@@ -1,0 +1,51 @@
+package plugin
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/plugin/admin"
+	"github.com/ndp6/ndp6/plugin/engine"
+	"github.com/ndp6/ndp6/plugin/settings"
+	"github.com/ndp6/ndp6/plugin/store"
+	"github.com/ndp6/ndp6/plugin/sweep"
+	"github.com/ndp6/ndp6/plugin/wire"
+)
+
+// A task runs beside Docker's calls until its context ends, and returns nil then.
+type task func(ctx context.Context) error
+
+// newSweeper returns the task that forgets what Docker forgot, none where
+// Docker is not to be asked.
+func newSweeper(s settings.Settings, networks *driver.Driver, addresses *ipam.IPAM, records *store.Store, log *slog.Logger) []task {
+	if s.DockerSocket == "" {
+		return nil
+	}
+	sweeper := sweep.New(sweep.Config{
+		Log:      log,
+		Docker:   engine.New(s.DockerSocket),
+		Networks: networks, Addresses: addresses,
+		Daemons: store.Lasting[sweep.Daemon](records, "daemons"),
+	})
+	return []task{sweeper.Run}
+}
+
+// newAdmin returns the task that serves the status, none where its socket
+// cannot be made: containers do not need it.
+func newAdmin(s settings.Settings, networks *driver.Driver, log *slog.Logger, open *closers) []task {
+	l, err := wire.Listen(admin.Socket(s.StateDir))
+	if err != nil {
+		log.Warn("status not served", "err", err)
+		return nil
+	}
+	open.add(l.Close)
+	started := time.Now().UTC().Truncate(time.Second)
+	server := &admin.Server{Log: log, Status: func(ctx context.Context) (admin.Status, error) {
+		status, err := networks.Status(ctx)
+		return admin.Status{Schema: admin.Schema, Started: started, Status: status}, err
+	}}
+	return []task{func(ctx context.Context) error { return server.Run(ctx, l) }}
+}
