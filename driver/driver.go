@@ -8,6 +8,7 @@ package driver
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -69,6 +70,9 @@ type Driver struct {
 	config Config
 	loop   *reconcile.Loop
 
+	// settle deletes the records whose deletion did not succeed before.
+	settle func() error
+
 	// ctx is that of probes beside, which outlive the call that asked for
 	// them. Run ends it and waits for them.
 	ctx    context.Context
@@ -100,12 +104,14 @@ func New(c Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read endpoints: %w", err)
 	}
-	c.Networks, c.Endpoints = newStubborn(c.Networks), newStubborn(c.Endpoints)
+	lasting, boot := newStubborn(c.Networks), newStubborn(c.Endpoints)
+	c.Networks, c.Endpoints = lasting, boot
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Driver{
 		log: c.Log, config: c, ctx: ctx, cancel: cancel,
 		networks: networks, endpoints: endpoints,
 		holders: make(map[netip.Addr]string),
+		settle:  func() error { return errors.Join(lasting.settle(), boot.settle()) },
 		calls:   make(map[string]activity),
 	}
 	for id, e := range endpoints {

@@ -17,7 +17,7 @@ type Records[T any] interface {
 // stubborn are Records whose deletions come true in the end. Docker forgets an
 // object whatever we answer, and so do we; a record that could not be deleted,
 // on a full disk say, would bring it back with the next process. So it is tried
-// again before the next change.
+// again before the next change, and by Sweep.
 type stubborn[T any] struct {
 	Records[T]
 
@@ -30,34 +30,38 @@ func newStubborn[T any](r Records[T]) *stubborn[T] {
 	return &stubborn[T]{Records: r, owed: make(map[string]bool)}
 }
 
-// Put records v, and nothing unless what is owed is deleted first: the two may
+// Put records v, but not before what is owed is deleted: the two may
 // contradict each other.
 func (s *stubborn[T]) Put(id string, v T) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.pay(); err != nil {
+	if err := s.settle(); err != nil {
 		return err
 	}
 	return s.Records.Put(id, v)
 }
 
-// Delete deletes now or later; an error says that it is later.
+// Delete deletes now or later; an error says that it is later. Docker never
+// uses an id again.
 func (s *stubborn[T]) Delete(id string) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.owed[id] = true
-	return s.pay()
+	s.mu.Unlock()
+	return s.settle()
 }
 
-// pay deletes what is owed. The caller holds mu.
-func (s *stubborn[T]) pay() error {
+// settle deletes what is owed.
+func (s *stubborn[T]) settle() error {
+	s.mu.Lock()
+	ids := slices.Sorted(maps.Keys(s.owed))
+	s.mu.Unlock()
 	var errs []error
-	for _, id := range slices.Sorted(maps.Keys(s.owed)) {
+	for _, id := range ids {
 		if err := s.Records.Delete(id); err != nil {
 			errs = append(errs, err)
 			continue
 		}
+		s.mu.Lock()
 		delete(s.owed, id)
+		s.mu.Unlock()
 	}
 	return errors.Join(errs...)
 }

@@ -62,7 +62,7 @@ func (d *Driver) Unknown(known Known) Swept {
 // let go of is retried by Run.
 func (d *Driver) Sweep(ctx context.Context, known Known) (Swept, error) {
 	var s Swept
-	var errs []error
+	errs := []error{d.settle()}
 	found := d.Unknown(known)
 	for _, id := range found.Endpoints {
 		swept, err := d.sweepEndpoint(ctx, id, known)
