@@ -24,6 +24,9 @@ import (
 const (
 	// Period is how often Docker is asked while all goes well.
 	Period = 10 * time.Minute
+	// again is when Docker is asked once more after the start and after each
+	// time that something was forgotten: what was too young then no longer is.
+	again = 70 * time.Second
 	// pause lies between the two looks that must agree.
 	pause = 10 * time.Second
 	// Retries after an error wait at first this long, then twice as long each.
@@ -93,18 +96,22 @@ var errStranger = errors.New("not the daemon of these networks")
 
 // Run sweeps now, and then periodically, until ctx ends, and returns nil then.
 func (s *Sweeper) Run(ctx context.Context) error {
-	retry := firstRetry
+	retry, next := firstRetry, again
 	for {
-		wait := Period
-		err := s.Once(ctx)
+		wait := next
+		swept, err := s.Once(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the error is the end of ctx.
 		}
 		s.say(err)
 		switch {
+		case err == nil && swept:
+			retry, wait = firstRetry, again
 		case err == nil:
-			retry = firstRetry
-		case !errors.Is(err, errStranger): // a stranger stays one for longer
+			retry, next = firstRetry, Period
+		case errors.Is(err, errStranger): // and will be one for longer
+			wait = Period
+		default:
 			wait, retry = retry, min(2*retry, lastRetry)
 		}
 		select {
@@ -135,30 +142,30 @@ func (s *Sweeper) say(err error) {
 	}
 }
 
-// Once asks Docker and forgets what it does not have. It takes no longer than
-// asking where there is nothing to forget.
-func (s *Sweeper) Once(ctx context.Context) error {
+// Once asks Docker, forgets what it does not have, and reports whether there
+// was something. Where there is nothing it takes no longer than asking.
+func (s *Sweeper) Once(ctx context.Context) (swept bool, err error) {
 	seen := newAnswer()
 	if err := s.look(ctx, seen); err != nil {
-		return err
+		return false, err
 	}
 	if err := s.trust(seen); err != nil {
-		return err
+		return false, err
 	}
 	networks, addresses := s.Networks.Unknown(seen.networks()), s.Addresses.Unknown(s.addresses(seen, nil))
 	if len(networks.Networks)+len(networks.Endpoints)+len(addresses.Pools)+len(addresses.Addrs) == 0 {
-		return nil
+		return false, nil
 	}
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case <-time.After(pause):
 	}
 	// What either look has stays.
 	if err := s.look(ctx, seen); err != nil {
-		return err
+		return false, err
 	}
-	return s.forget(ctx, seen)
+	return true, s.forget(ctx, seen)
 }
 
 func (s *Sweeper) forget(ctx context.Context, seen *answer) error {

@@ -157,7 +157,10 @@ func TestOnce(t *testing.T) {
 					r.docker.between = func() { tt.between(r) }
 				}
 				start := time.Now()
-				err := r.Once(t.Context())
+				swept, err := r.Once(t.Context())
+				if swept != (tt.looks == 2 && r.networks.swept != nil || r.addresses.swept != "") {
+					t.Errorf("swept: %t", swept)
+				}
 				if (tt.err == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("error %v, want %q", err, tt.err)
 				}
@@ -202,10 +205,11 @@ func TestRun(t *testing.T) {
 		expect(10*time.Minute, 16) // 4, 8, 16, 32 s, then every minute
 		r.docker.err = nil
 		expect(time.Minute, 17)
-		expect(10*time.Minute-time.Nanosecond, 17)
+		expect(70*time.Second, 18)
+		expect(10*time.Minute-time.Nanosecond, 18)
 		r.docker.daemon.ID = "D2"
-		expect(time.Minute, 18)
-		expect(20*time.Minute, 20)
+		expect(time.Minute, 19)
+		expect(20*time.Minute, 21)
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
