@@ -149,6 +149,19 @@ func TestSweepLeavesCallsAlone(t *testing.T) {
 		must(t)(err)
 		r.wantKept(t, asked)
 	})
+	t.Run("network being made", func(t *testing.T) {
+		r := newRig(t)
+		gate := newGate(r.networks)
+		r = r.restart(t, func(c *driver.Config) { c.Networks = gate })
+		done := make(chan error, 1)
+		go func() { done <- r.CreateNetwork(t.Context(), createWeb()) }()
+		<-gate.entered
+		asked := driver.Known{Since: time.Now()}
+		r.wantKept(t, asked)
+		close(gate.open)
+		must(t)(<-done)
+		r.wantKept(t, asked)
+	})
 	t.Run("endpoint being made", func(t *testing.T) {
 		r := newRig(t).serve(t)
 		gate := newGate(r.endpoints)
@@ -231,17 +244,17 @@ func TestSweepAmongCalls(t *testing.T) {
 }
 
 // gate is a bucket whose Put waits.
-type gate struct {
-	*bucket[plan.Endpoint]
+type gate[T any] struct {
+	*bucket[T]
 	entered, open chan struct{}
 }
 
-func newGate(b *bucket[plan.Endpoint]) *gate {
-	return &gate{bucket: b, entered: make(chan struct{}), open: make(chan struct{})}
+func newGate[T any](b *bucket[T]) *gate[T] {
+	return &gate[T]{bucket: b, entered: make(chan struct{}), open: make(chan struct{})}
 }
 
-func (g *gate) Put(id string, e plan.Endpoint) error {
+func (g *gate[T]) Put(id string, v T) error {
 	close(g.entered)
 	<-g.open
-	return g.bucket.Put(id, e)
+	return g.bucket.Put(id, v)
 }

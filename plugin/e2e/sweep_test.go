@@ -147,4 +147,3 @@ func (b *bed) within(limit time.Duration, check func() error) {
 		time.Sleep(500 * time.Millisecond)
 	}
 }
-
