@@ -58,6 +58,10 @@ type fakeKernel struct {
 	// broken is a part of the text of operations that fail.
 	broken string
 	rules  error
+	// blind is why the host cannot be observed.
+	blind error
+	// slow is how long the removal of a link takes.
+	slow time.Duration
 	// drifted is what a look finds until the next pass.
 	drifted bool
 	// passes are the moments at which the host was looked at.
@@ -80,6 +84,9 @@ func (k *fakeKernel) Observe(plan.Host) (plan.Host, error) {
 	defer k.mu.Unlock()
 	k.dumps++
 	k.drifted = false
+	if k.blind != nil {
+		return plan.Host{}, k.blind
+	}
 	have := plan.NewHost()
 	for _, o := range k.objects {
 		owner := ""
@@ -94,6 +101,9 @@ func (k *fakeKernel) Observe(plan.Host) (plan.Host, error) {
 func (k *fakeKernel) SetRules(plan.Host) (bool, error) { return false, k.rules }
 
 func (k *fakeKernel) Apply(op plan.Op) error {
+	if op.Verb == plan.Del && op.Key().Kind == plan.KindVeth && k.slow > 0 {
+		time.Sleep(k.slow)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.broken != "" && strings.Contains(op.String(), k.broken) {
@@ -130,6 +140,13 @@ func (k *fakeKernel) Watch(ctx context.Context, changed func()) error {
 	}
 }
 
+// changes makes the next look find a difference.
+func (k *fakeKernel) changes() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.drifted = true
+}
+
 // event tells of a change that somebody else made.
 func (k *fakeKernel) event() { k.events <- nil }
 
@@ -143,6 +160,13 @@ func (k *fakeKernel) taken() string {
 	ops := strings.Join(k.ops, "")
 	k.ops = nil
 	return ops
+}
+
+// seen returns what taken will.
+func (k *fakeKernel) seen() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return strings.Join(k.ops, "")
 }
 
 // breaks makes operations fail whose text contains part, and none if it is empty.
@@ -178,6 +202,11 @@ func (k *fakeKernel) drift(endpoint string) {
 	for key := range plan.ForEndpoint(web, e, onEth0).Objects {
 		delete(k.objects, key)
 	}
+}
+
+func (k *fakeKernel) String() string {
+	have, _ := k.Observe(plan.Host{})
+	return have.String()
 }
 
 func (k *fakeKernel) holds(link string) bool {

@@ -232,6 +232,7 @@ func TestRunPasses(t *testing.T) {
 		after time.Duration
 	}{
 		{name: "periodically", cause: func(rig) {}, after: reconcile.Period},
+		{name: "when a look finds a difference", cause: func(r rig) { r.kernel.changes() }, after: 500 * time.Millisecond},
 		{name: "at an event, after more of them", cause: func(r rig) { r.kernel.event() }, after: 100 * time.Millisecond},
 		{name: "when kicked", cause: func(r rig) { r.Kick(); r.Kick() }, after: 100 * time.Millisecond},
 		{name: "when events were lost", cause: func(r rig) { r.kernel.fail(errBroken) }, after: 100 * time.Millisecond},

@@ -55,7 +55,7 @@ func (n *node) run(t *testing.T) {
 // did itself.
 func (n *node) rest(t *testing.T) {
 	t.Helper()
-	const quiet = 300 * time.Millisecond
+	const quiet = 200 * time.Millisecond
 	for last := int64(-1); n.looked.Load() != last; {
 		last = n.looked.Load()
 		<-time.After(quiet)
