@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/reconcile"
+	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/netutil/nettest"
 )
 
@@ -144,6 +146,57 @@ func TestHostFollowsItsUplink(t *testing.T) {
 	n.pass(t)
 	if got := nettest.Run(t, "ip -6 neigh show proxy"); strings.TrimSpace(got) != "2001:db8::a:0:0:2 dev eth1 proxy proto 166" {
 		t.Errorf("proxy entries:\n%s", got)
+	}
+}
+
+// uplinks are records of uplinks that outlive the Hosts that use them.
+type uplinks map[string]uplink.Uplink
+
+func (u uplinks) All() (map[string]uplink.Uplink, error) { return maps.Clone(u), nil }
+
+func (u uplinks) Put(spec string, now uplink.Uplink) error {
+	u[spec] = now
+	return nil
+}
+
+// A process that starts while the host has no default route knows what the
+// last one knew, and what the link was called then.
+func TestHostRemembersItsUplink(t *testing.T) {
+	recorded, ledger := uplinks{}, memory{}
+	remember := func(c *reconcile.HostConfig) { c.Uplinks = recorded }
+	restart := func(t *testing.T) *node {
+		t.Helper()
+		n := newNode(t, ledger, remember)
+		n.networks = []plan.Network{web}
+		e := box(0)
+		e.Joining = false
+		n.endpoints[e.ID] = e
+		return n
+	}
+	enter(t)
+	before := observe(t)
+	newNode(t, ledger, remember).serve(t)
+
+	t.Log("the default route and the prefix go with the plugin")
+	nettest.Run(t, "ip -6 route flush dev eth0 proto ra", "ip -6 route flush dev eth0 proto kernel")
+	serving := observe(t)
+	restart(t).pass(t)
+	expectHost(t, serving)
+
+	t.Log("the link is renamed meanwhile")
+	nettest.Run(t, "ip link set eth0 down", "ip link set eth0 name wan0", "ip link set wan0 up")
+	restart(t).pass(t)
+	if missing := shows(t, map[string]string{"ip -6 neigh show proxy": "2001:db8::a:0:0:2 dev wan0 proxy proto 166"}); missing != "" {
+		t.Error(missing)
+	}
+
+	t.Log("and is what it was after the last network")
+	newNode(t, ledger, remember).pass(t)
+	nettest.Run(t, "ip link set wan0 down", "ip link set wan0 name eth0", "ip link set eth0 up")
+	nettest.Run(t, advertised...)
+	expectHost(t, before)
+	if len(ledger) > 0 {
+		t.Errorf("ledger still has %v", ledger)
 	}
 }
 

@@ -1,8 +1,11 @@
 package uplink_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -232,5 +235,128 @@ func TestObserve(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, byValue...); diff != "" {
 		t.Errorf("uplink (-want +got):\n%s", diff)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	choose := func(spec string) uplink.Uplink {
+		u, err := office().Choose(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	last := choose("auto")
+	noDefault := func(s *uplink.Snapshot) {
+		s.Routes = slices.DeleteFunc(s.Routes, func(r kernel.Route) bool { return r.Dst.Bits() == 0 })
+	}
+	noOnLink := func(s *uplink.Snapshot) {
+		s.Routes = slices.DeleteFunc(s.Routes, func(r kernel.Route) bool { return r.Link == "eth0" })
+	}
+	noAddresses := func(s *uplink.Snapshot) {
+		s.Addresses = slices.DeleteFunc(s.Addresses, func(a kernel.Address) bool { return a.Link == "eth0" })
+	}
+	with := func(f func(*uplink.Uplink)) uplink.Uplink {
+		u := last
+		f(&u)
+		return u
+	}
+	renamed := change(func(s *uplink.Snapshot) {
+		noDefault(s)
+		s.Links[1].Name = "wan0"
+		s.Routes, s.Addresses = nil, nil
+	})
+	tests := []struct {
+		name string
+		on   uplink.Snapshot
+		spec string
+		want uplink.Uplink
+		err  string
+	}{
+		{name: "nothing changed", on: office(), spec: "auto", want: last},
+		{name: "no default route", on: change(noDefault), spec: "auto", want: last},
+		{name: "another default route", on: change(noOnLink), spec: "auto", want: choose("eth1")},
+		{
+			name: "all routes and addresses gone", spec: "eth0",
+			on:   change(func(s *uplink.Snapshot) { noDefault(s); noOnLink(s); noAddresses(s) }),
+			want: with(func(u *uplink.Uplink) { u.Source = netip.Addr{} }),
+		},
+		{
+			name: "a prefix keeps its address and another loses both", spec: "auto",
+			on: change(func(s *uplink.Snapshot) {
+				noDefault(s)
+				noOnLink(s)
+				s.Routes = append(s.Routes, route("2001:db8:0:0:b::/80", "eth0"))
+			}),
+			want: with(func(u *uplink.Uplink) {
+				u.OnLink = []netip.Prefix{netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("2001:db8:0:0:b::/80")}
+			}),
+		},
+		{
+			name: "renumbered", spec: "auto",
+			on: change(func(s *uplink.Snapshot) {
+				noOnLink(s)
+				noAddresses(s)
+				s.Routes = []kernel.Route{via("::/0", "fe80::9", "eth0", 1, 0), route("2001:db8:7::/64", "eth0")}
+			}),
+			want: with(func(u *uplink.Uplink) {
+				u.OnLink, u.Source = []netip.Prefix{netip.MustParsePrefix("2001:db8:7::/64")}, netip.Addr{}
+			}),
+		},
+		{
+			name: "renamed", spec: "eth0", on: renamed,
+			want: with(func(u *uplink.Uplink) { u.Name, u.Source = "wan0", netip.Addr{} }),
+		},
+		{
+			name: "renamed, without a default route", spec: "auto", on: renamed,
+			want: with(func(u *uplink.Uplink) { u.Name, u.Source = "wan0", netip.Addr{} }),
+		},
+		{
+			name: "made again with another index and MAC", spec: "auto",
+			on: change(func(s *uplink.Snapshot) {
+				noDefault(s)
+				s.Links[1].Index, s.Links[1].MAC = 9, inet.MAC{2, 0x42, 0, 0, 0, 9}
+			}),
+			want: with(func(u *uplink.Uplink) { u.Index, u.MAC = 9, inet.MAC{2, 0x42, 0, 0, 0, 9} }),
+		},
+		{
+			name: "gone", spec: "eth0",
+			on:  change(func(s *uplink.Snapshot) { s.Links = slices.Delete(s.Links, 1, 2) }),
+			err: `uplink "eth0" does not exist: use one of auto, eth1: no such uplink`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := tt.on.Follow(tt.spec, last)
+			if message := fmt.Sprint(err); err != nil && message != tt.err || err == nil && tt.err != "" {
+				t.Errorf("error %v, want %s", err, tt.err)
+			}
+			if diff := cmp.Diff(tt.want, got, cmp.Comparer(uplink.Uplink.Equal)); diff != "" {
+				t.Errorf("uplink (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What is recorded must read the same.
+func TestUplinkIsRecorded(t *testing.T) {
+	t.Parallel()
+	for _, want := range []uplink.Uplink{{}, {
+		Name: "eth0", Index: 2, MAC: inet.MAC{2, 0x42, 0, 0, 0, 1}, MTU: 1500, Running: true,
+		OnLink: []netip.Prefix{netip.MustParsePrefix("2001:db8::/64")}, Source: netip.MustParseAddr("fe80::5"),
+	}} {
+		text, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got uplink.Uplink
+		if err := json.Unmarshal(text, &got); err != nil {
+			t.Fatal(err)
+		}
+		if !got.Equal(want) {
+			t.Errorf("recorded %+v as %s, read %+v", want, text, got)
+		}
 	}
 }
