@@ -159,6 +159,12 @@ func (p *process) check(t *testing.T, d *docker, when string) {
 	if diff := cmp.Diff(d.knows(), p.records(t)); diff != "" {
 		t.Errorf("%s: records (-known to docker +kept):\n%s", when, diff)
 	}
+	p.checkHost(t, when)
+}
+
+// checkHost compares the kernel with the plan.
+func (p *process) checkHost(t *testing.T, when string) {
+	t.Helper()
 	if err := p.host.Refresh(); err != nil {
 		t.Fatal(err)
 	}
