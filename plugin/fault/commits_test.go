@@ -9,20 +9,27 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ndp6/ndp6/plugin/store"
 )
 
 // Each call is one transaction, and none on the path of docker run and docker
 // stop is on state.db, which waits for the disk. CreateNetwork also notes each
-// sysctl before it changes it, in the file that does not wait.
+// sysctl before it changes it, and the uplink, in the file that does not wait.
 func TestCommits(t *testing.T) {
 	b := newBed(t)
 	p := start(t, b.dir)
 	defer p.end()
+	id, err := store.BootID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	boot := "boot-" + id + ".db"
 	var got strings.Builder
 	d := &docker{tb: t, host: b.host, sandbox: b.sandbox, post: func(method, body string) (int, string) {
-		state, boot := commits(t, b.dir, "state.db"), commits(t, b.dir, "boot-boot.db")
+		lasting, volatile := commits(t, b.dir, "state.db"), commits(t, b.dir, boot)
 		status, answer := p.post(method, body)
-		fmt.Fprintf(&got, "%s %d %d\n", method, commits(t, b.dir, "state.db")-state, commits(t, b.dir, "boot-boot.db")-boot)
+		fmt.Fprintf(&got, "%s %d %d\n", method, commits(t, b.dir, "state.db")-lasting, commits(t, b.dir, boot)-volatile)
 		return status, answer
 	}}
 	if err := d.createNetwork(); err != nil {
@@ -40,7 +47,7 @@ func TestCommits(t *testing.T) {
 IpamDriver.RequestPool 1 0
 IpamDriver.RequestAddress 1 0
 IpamDriver.RequestPool 1 0
-NetworkDriver.CreateNetwork 1 5
+NetworkDriver.CreateNetwork 1 6
 run
 IpamDriver.RequestAddress 0 1
 IpamDriver.RequestAddress 0 1

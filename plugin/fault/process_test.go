@@ -14,6 +14,7 @@ import (
 	"github.com/ndp6/ndp6/driver/ndisc"
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/reconcile"
+	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/ipam/source"
 	"github.com/ndp6/ndp6/netutil/inet"
@@ -52,7 +53,9 @@ func start(tb testing.TB, dir string) *process {
 		}
 	}
 	log := slog.New(slog.DiscardHandler)
-	s, err := store.Open(dir, "boot", log)
+	boot, err := store.BootID()
+	must(err)
+	s, err := store.Open(dir, boot, log)
 	must(err)
 	conn, err := kernel.Open()
 	must(err)
@@ -75,7 +78,8 @@ func start(tb testing.TB, dir string) *process {
 	}
 	p.host, err = reconcile.NewHost(reconcile.HostConfig{
 		Log: log, Conn: conn, Rules: rules, Speaker: speaker,
-		Ledger: records[reconcile.Change]{p.sysctls, "sysctls", f},
+		Ledger:  records[reconcile.Change]{p.sysctls, "sysctls", f},
+		Uplinks: records[uplink.Uplink]{store.Boot[uplink.Uplink](s, "uplinks"), "uplinks", f},
 	})
 	must(err)
 	brittle := host{p.host, f}

@@ -60,6 +60,12 @@ func newBed(t *testing.T) *bed {
 		"ip addr add fe80::5/64 dev eth0 nodad", "ip addr add 2001:db8::5/64 dev eth0 nodad",
 		"ip -6 route add default via fe80::9 dev eth0 proto ra",
 	)
+	// The kernel notices some time later that a link's other end is up.
+	for _, route := range []string{"2001:db8::5 dev eth0", "fe80::5 dev eth0", "ff00::/8 dev eth0", "ff00::/8 dev lan0"} {
+		for !strings.Contains(nettest.Run(t, "ip -6 route show table local"), route) {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
 	return &bed{
 		dir: t.TempDir(), sandbox: nettest.Another(t), before: observe(t),
 		host: fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()),

@@ -1,0 +1,161 @@
+package fault_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ndp6/ndp6/plugin"
+	"github.com/ndp6/ndp6/plugin/settings"
+)
+
+// childDir is set in a child process: it serves with the state in that directory.
+const childDir = "NDP6_FAULT_CHILD"
+
+// TestMain is the whole of a child process: ndp6 as it is, on the network
+// namespace that it was started in.
+func TestMain(m *testing.M) {
+	dir := os.Getenv(childDir)
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	err := plugin.Serve(context.Background(), settings.Settings{
+		Sockets: []string{socket(dir)}, StateDir: dir, Uplink: settings.Auto,
+		Sysctls: settings.Manage, SysctlDir: "/proc/sys/net", ResyncPeriod: time.Minute,
+	}, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	slog.New(slog.NewTextHandler(os.Stderr, nil)).Error("served no longer", "err", err)
+	os.Exit(1)
+}
+
+func socket(dir string) string { return filepath.Join(dir, "ndp6.sock") }
+
+// A victim is a process that is killed again and again.
+type victim struct {
+	t     *testing.T
+	dir   string
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when cmd ended
+	kills int
+}
+
+// start starts the process, which is killed at a moment that nobody knows:
+// while it starts, or in one of the next calls.
+func (v *victim) start() {
+	v.t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childDir+"="+v.dir)
+	cmd.Stderr = os.Stderr
+	// The test's thread, which is locked, is the parent.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		v.t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	time.AfterFunc(time.Duration(rand.Int64N(int64(150*time.Millisecond))), func() { _ = cmd.Process.Kill() })
+	v.cmd, v.ended = cmd, ended
+}
+
+// reap waits for the end of a process that was killed.
+func (v *victim) reap() {
+	if v.cmd != nil {
+		_ = v.cmd.Process.Kill()
+		<-v.ended
+		v.cmd = nil
+		v.kills++
+	}
+}
+
+// post sends a call, over a connection of its own. A socket on which nobody
+// answers is tried again, as dockerd does; a broken connection is status 0.
+func (v *victim) post(method, body string) (int, string) {
+	dialed := false
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			c, err := d.DialContext(ctx, "unix", socket(v.dir))
+			dialed = err == nil
+			return c, err
+		},
+	}}
+	for {
+		if v.cmd == nil {
+			v.start()
+		}
+		resp, err := client.Post("http://ndp6/"+method, "application/json", strings.NewReader(body))
+		if err == nil {
+			answer, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err == nil {
+				return resp.StatusCode, string(answer)
+			}
+		}
+		select {
+		case <-v.ended:
+			v.reap()
+		default:
+			if !dialed {
+				time.Sleep(time.Millisecond) // dockerd waits for a second
+			}
+		}
+		if dialed && !errors.Is(err, syscall.ECONNREFUSED) {
+			return 0, ""
+		}
+	}
+}
+
+// TestKill kills the whole process at random moments, with the signal that
+// nothing can catch, while containers come and go, and looks at what is left.
+func TestKill(t *testing.T) {
+	b := newBed(t)
+	v := &victim{t: t, dir: b.dir}
+	lives := 0
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !t.Failed(); lives++ {
+		d := &docker{tb: t, host: b.host, sandbox: b.sandbox, post: v.post}
+		if d.createNetwork() == nil {
+			for range 3 {
+				if d.run() == nil {
+					d.stop()
+				}
+			}
+		}
+		keep := lives%2 == 0
+		if !keep && d.network != "" {
+			d.removeNetwork()
+		}
+		v.reap()
+		p := start(t, b.dir)
+		p.sweep(t, d)
+		p.check(t, d, "after a life")
+		if keep && d.network != "" {
+			d.post = p.post
+			d.removeNetwork()
+			p.check(t, d, "after network rm")
+		}
+		p.end()
+		if diff := cmp.Diff(b.before, observe(t)); diff != "" {
+			t.Errorf("host (-before +after):\n%s", diff)
+		}
+		if t.Failed() {
+			t.Log("calls that failed:\n" + strings.Join(d.crossed, "\n"))
+		}
+	}
+	t.Logf("%d kills in %d lives of a network and its containers", v.kills, lives)
+}
