@@ -8,7 +8,7 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=scripts/tools/go.mod
 PLUGIN   ?= ndp6-net
 STATE    ?= /var/lib/ndp6
-FUZZTIME ?= 10s
+FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## list the targets
@@ -36,8 +36,8 @@ test-race: ## unit tests under the race detector
 	$(GO) test -race ./...
 
 .PHONY: test-e2e
-test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2E_VERSIONS="28.5" narrows
-	NDP6_E2E=1 NDP6_BINARY=$(CURDIR)/bin/ndp6 $(GO) test -count=1 -timeout 18m ./plugin/e2e/...
+test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2E_VERSIONS="28.5" narrows, NDP6_E2E_FULL=1 lengthens
+	NDP6_E2E=1 NDP6_BINARY=$(CURDIR)/bin/ndp6 $(GO) test -count=1 -parallel 6 -timeout 18m ./plugin/e2e/...
 
 .PHONY: bench
 bench: build lab ## first ping and start time on ndp6 against Docker's own bridge (root)

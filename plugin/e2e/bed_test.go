@@ -116,14 +116,18 @@ func (b *bed) clean() {
 		b.docker("network", "rm", name)
 	}
 	// A bridge or veth that goes takes its sysctls with it a moment later.
+	// Docker leaks leases, such as those of a container that got only one of its
+	// addresses: they stay until the next sweep.
 	var diff string
 	for range 20 {
-		if diff = cmp.Diff(strings.Split(b.before, "\n"), strings.Split(b.snapshot(), "\n")); diff == "" {
+		left, err := b.records(driverRecords...)
+		b.ok(err)
+		if diff = cmp.Diff(strings.Split(b.before, "\n"), append(strings.Split(b.snapshot(), "\n"), left...)); diff == "" {
 			return
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	b.Errorf("the host is not what it was before the scenario (-before +after):\n%s", diff)
+	b.Errorf("the host and the plugin's records are not what they were before the scenario (-before +after):\n%s", diff)
 }
 
 func (b *bed) snapshot() string {
@@ -143,9 +147,9 @@ func (b *bed) ok(err error) {
 	}
 }
 
-func (b *bed) startPlugin(flags ...string) {
+func (b *bed) startPlugin() {
 	b.Helper()
-	b.ok(b.host.StartPlugin(b.ctx(), b.binary, flags...))
+	b.ok(b.host.StartPlugin(b.ctx(), b.binary))
 }
 
 func (b *bed) startEngine(flags ...string) {
@@ -243,7 +247,13 @@ func (b *bed) exec(c container, args ...string) string {
 // eventually wants check to succeed within some seconds.
 func (b *bed) eventually(check func() error) {
 	b.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	b.within(20*time.Second, check)
+}
+
+// within wants check to succeed before so much time has passed.
+func (b *bed) within(limit time.Duration, check func() error) {
+	b.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		err := check()
 		if err == nil {

@@ -58,11 +58,38 @@ func pluginKilledUnderLoad(b *bed) {
 	}
 
 	running := b.all("n")
-	if want := containers - len(l.removed); len(running) != want {
-		b.Errorf("%d containers run, want %d", len(running), want)
-	}
-	owner := map[netip.Addr]string{}
+	owner := b.reachable(running, containers-len(l.removed))
+	b.allSilent(slices.DeleteFunc(l.removed, func(a netip.Addr) bool { return owner[a] != "" }))
+
+	var rm errgroup.Group
+	rm.SetLimit(clients)
 	for _, c := range running {
+		rm.Go(func() error { return l.remove(c.name) })
+	}
+	b.ok(rm.Wait())
+	b.docker("network", "rm", "n")
+	// What Docker told nobody is found when the plugin asks, once it is old enough.
+	start = time.Now()
+	b.within(2*time.Minute, func() error {
+		left, err := b.records(slices.Concat(driverRecords, ipamRecords)...)
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("records are left: %s", strings.Join(left, ", "))
+		}
+		return err
+	})
+	b.hasOnly()
+	b.Logf("no record is left after %s", time.Since(start).Round(time.Millisecond))
+}
+
+// reachable wants so many containers, each with an address of its own that
+// answers, and returns whose the addresses are.
+func (b *bed) reachable(containers []container, want int) (owner map[netip.Addr]string) {
+	b.Helper()
+	if len(containers) != want {
+		b.Errorf("%d containers run, want %d", len(containers), want)
+	}
+	owner = map[netip.Addr]string{}
+	for _, c := range containers {
 		if other, taken := owner[c.addr]; taken {
 			b.Errorf("%s and %s have the same address %s", other, c.name, c.addr)
 		}
@@ -71,16 +98,7 @@ func pluginKilledUnderLoad(b *bed) {
 			b.Errorf("%s: %v", c.name, err)
 		}
 	}
-	b.allSilent(slices.DeleteFunc(l.removed, func(a netip.Addr) bool { return owner[a] != "" }))
-	b.hasOnly(running...)
-
-	var rm errgroup.Group
-	rm.SetLimit(clients)
-	for _, c := range running {
-		rm.Go(func() error { return l.remove(c.name) })
-	}
-	b.ok(rm.Wait())
-	b.hasOnly()
+	return owner
 }
 
 // killPlugin kills and starts the plugin until ctx ends, and leaves it running.

@@ -38,19 +38,37 @@ func scenarios() []scenario {
 		{name: "bad requests", run: badRequests},
 		{name: "compose", run: compose, versions: []string{"28.5"}},
 		{name: "uplink moves", run: uplinkMoves},
+		{name: "hundred containers", run: hundredContainers},
+		{name: "plugin killed under load", run: pluginKilledUnderLoad},
+		{name: "managed plugin", run: managedPlugin, versions: []string{"28.5"}},
+	}
+}
+
+// outages are scenarios that wait more than they work.
+func outages() []scenario {
+	return []scenario{
 		{name: "traffic goes on", run: trafficGoesOn},
 		{name: "plugin killed", run: pluginKilled},
-		{name: "engine restarted", run: engineRestarted},
 		{name: "plugin late", run: pluginLate},
+		{name: "engine restarted", run: engineRestarted},
 		{name: "host reboots", run: hostReboots},
-		{name: "plugin killed under load", run: pluginKilledUnderLoad},
-		{name: "hundred containers", run: hundredContainers},
-		{name: "managed plugin", run: managedPlugin, versions: []string{"28.5"}},
 	}
 }
 
 // TestDocker tries the scenarios on each Docker version, versions in parallel.
 func TestDocker(t *testing.T) {
+	t.Parallel()
+	tryAll(t, scenarios())
+}
+
+// TestOutages tries what ends the plugin, dockerd and the host, beside TestDocker.
+func TestOutages(t *testing.T) {
+	t.Parallel()
+	tryAll(t, outages())
+}
+
+func tryAll(t *testing.T, scenarios []scenario) {
+	t.Helper()
 	binary := requirements(t)
 	next := nextBuild(t.TempDir())
 	for _, release := range lab.Releases() {
@@ -61,7 +79,7 @@ func TestDocker(t *testing.T) {
 			t.Parallel()
 			b := newBed(t, release, binary)
 			b.next = next
-			for _, s := range scenarios() {
+			for _, s := range scenarios {
 				if s.versions != nil && !slices.Contains(s.versions, release.Docker) {
 					continue
 				}

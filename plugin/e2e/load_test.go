@@ -2,8 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"net/netip"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,21 +32,7 @@ func hundredContainers(b *bed) {
 		return err
 	})
 	b.Logf("%d containers in %s", containers, time.Since(start))
-	var mu sync.Mutex
-	owner := map[netip.Addr]string{}
-	for _, name := range names {
-		c := b.inspect(name, "n")
-		b.isMACAddress(c, pool)
-		mu.Lock()
-		if other, taken := owner[c.addr]; taken {
-			b.Errorf("%s and %s have the same address %s", other, name, c.addr)
-		}
-		owner[c.addr] = name
-		mu.Unlock()
-		if _, err := b.Router.Ping(b.ctx(), c.addr, time.Second); err != nil {
-			b.Errorf("%s: %v", name, err)
-		}
-	}
+	b.reachable(b.all("n"), containers)
 	start = time.Now()
 	parallel(func(name string) error {
 		_, err := b.host.Docker(b.ctx(), "rm", "-f", name)

@@ -16,6 +16,7 @@ import (
 
 // TestSweep has Docker forget containers and networks while no plugin hears it.
 func TestSweep(t *testing.T) {
+	t.Parallel()
 	binary := requirements(t)
 	for _, release := range lab.Releases() {
 		t.Run(release.Docker, func(t *testing.T) {
@@ -130,20 +131,4 @@ func (b *bed) status() (s status) {
 type status struct {
 	Networks, Endpoints, Problems []any
 	Drift                         []string
-}
-
-// within wants check to succeed before long.
-func (b *bed) within(limit time.Duration, check func() error) {
-	b.Helper()
-	deadline := time.Now().Add(limit)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			b.Fatal(err)
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
 }

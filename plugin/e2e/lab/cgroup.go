@@ -13,34 +13,33 @@ import (
 	"time"
 )
 
-// cgroupPrefix and a process id name the cgroup of all containers of a run.
+// A run's process id and the lab's own number name the cgroup of all containers
+// of a lab: ndp6-lab-PID-NUMBER.
 const cgroupPrefix = "ndp6-lab-"
 
-func cgroupName(pid int) string { return cgroupPrefix + strconv.Itoa(pid) }
+func cgroupName(pid, number int) string { return fmt.Sprintf("%s%d-%d", cgroupPrefix, pid, number) }
 
 // sweepCgroups removes the cgroups of runs whose process is gone.
 func sweepCgroups() error {
-	dirs, err := cgroups("*")
+	dirs, err := cgroups(cgroupPrefix + "*")
 	if err != nil {
 		return err
 	}
 	var errs []error
-	seen := map[int]bool{}
 	for _, dir := range dirs {
-		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix))
-		if err != nil || seen[pid] || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			continue
+		run, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), cgroupPrefix), "-")
+		pid, err := strconv.Atoi(run)
+		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			errs = append(errs, removeCgroup(dir))
 		}
-		seen[pid] = true
-		errs = append(errs, removeCgroups(pid))
 	}
 	return errors.Join(errs...)
 }
 
-// removeCgroups removes the cgroups of a run whose containers were ended,
+// removeCgroups removes the cgroups of a lab whose containers were ended,
 // waiting for their last processes.
-func removeCgroups(pid int) error {
-	dirs, err := cgroups(strconv.Itoa(pid))
+func removeCgroups(name string) error {
+	dirs, err := cgroups(name)
 	if err != nil {
 		return err
 	}
@@ -51,11 +50,11 @@ func removeCgroups(pid int) error {
 	return errors.Join(errs...)
 }
 
-// cgroups finds the cgroups of a run, in each hierarchy of version 1 or the one of version 2.
-func cgroups(pid string) ([]string, error) {
+// cgroups finds the cgroups of a name, in each hierarchy of version 1 or the one of version 2.
+func cgroups(name string) ([]string, error) {
 	var dirs []string
 	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
-		found, err := filepath.Glob(pattern + cgroupPrefix + pid)
+		found, err := filepath.Glob(pattern + name)
 		if err != nil {
 			return nil, fmt.Errorf("find cgroups: %w", err)
 		}

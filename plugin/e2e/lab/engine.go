@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 )
@@ -24,7 +23,7 @@ const startTimeout = 2 * time.Minute
 func (h *Host) StartEngine(ctx context.Context, flags ...string) error {
 	args := append([]string{
 		"dockerd",
-		"--cgroup-parent=/" + cgroupName(os.Getpid()),
+		"--cgroup-parent=/" + h.cgroup,
 		"--exec-opt=native.cgroupdriver=cgroupfs",
 	}, flags...)
 	d, err := h.start(ctx, "dockerd", args...)

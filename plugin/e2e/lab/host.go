@@ -26,6 +26,7 @@ type Host struct {
 
 	Number int // in its address and MAC: see HostAddr and MAC
 	image  []byte
+	cgroup string
 	engine *daemon
 	plugin *daemon
 }
@@ -45,7 +46,7 @@ func (l *Lab) AddHost(ctx context.Context, number int, root string) (*Host, erro
 	if _, err := hold(ctx, node, hostNamespaces|syscall.CLONE_NEWNS, command); err != nil {
 		return nil, err
 	}
-	h := &Host{Node: node, Number: number, image: image}
+	h := &Host{Node: node, Number: number, image: image, cgroup: l.cgroup}
 	l.nodes = append(l.nodes, node)
 	l.hosts = append(l.hosts, h)
 	return h, l.connect(ctx, node, number)

@@ -89,7 +89,7 @@ func TestRunToBeKilled(t *testing.T) {
 
 func cgroupsOf(t *testing.T, pid int) []string {
 	t.Helper()
-	return glob(t, fmt.Sprintf("/sys/fs/cgroup/*/ndp6-lab-%d", pid), fmt.Sprintf("/sys/fs/cgroup/ndp6-lab-%d", pid))
+	return glob(t, fmt.Sprintf("/sys/fs/cgroup/*/ndp6-lab-%d-*", pid), fmt.Sprintf("/sys/fs/cgroup/ndp6-lab-%d-*", pid))
 }
 
 // processesOf finds the dockerd of a run and what else names its cgroup.
@@ -98,7 +98,7 @@ func processesOf(t *testing.T, pid int) []string {
 	var found []string
 	for _, name := range glob(t, "/proc/[0-9]*/cmdline") {
 		line, err := os.ReadFile(name)
-		if err == nil && strings.Contains(string(line), fmt.Sprintf("ndp6-lab-%d", pid)) {
+		if err == nil && strings.Contains(string(line), fmt.Sprintf("ndp6-lab-%d-", pid)) {
 			found = append(found, strings.ReplaceAll(string(line), "\x00", " "))
 		}
 	}

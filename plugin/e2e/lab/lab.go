@@ -43,11 +43,12 @@ type Lab struct {
 	Router  *Node
 	Outside *Node
 
-	lan   *Node
-	cache string
-	log   io.Writer
-	hosts []*Host
-	nodes []*Node
+	lan    *Node
+	cache  string
+	cgroup string // of all containers
+	log    io.Writer
+	hosts  []*Host
+	nodes  []*Node
 }
 
 // New makes the LAN, the router and the host behind it, after removing what
@@ -91,7 +92,9 @@ func (l *Lab) Close() error {
 		errs = append(errs, n.close())
 	}
 	l.nodes, l.hosts = nil, nil
-	errs = append(errs, removeCgroups(os.Getpid()))
+	if l.cgroup != "" {
+		errs = append(errs, removeCgroups(l.cgroup))
+	}
 	return errors.Join(errs...)
 }
 
@@ -106,6 +109,7 @@ func (l *Lab) build(ctx context.Context) error {
 			return err
 		}
 	}
+	l.cgroup = cgroupName(os.Getpid(), l.lan.pid())
 	steps := []struct {
 		node  *Node
 		lines []string
