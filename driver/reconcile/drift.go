@@ -200,6 +200,8 @@ func (e *expected) holds(entries []kernel.Neighbor) bool {
 
 // Drifted implements Kernel.
 func (h *Host) Drifted() (bool, error) {
+	h.looking.Lock()
+	defer h.looking.Unlock()
 	look := h.expected.next()
 	same, err := h.has(look)
 	if err != nil || same {
@@ -225,7 +227,8 @@ func (h *Host) has(look look) (bool, error) {
 			return false, err
 		}
 	}
-	entries, err := h.conn.Proxies()
+	entries, err := h.conn.Proxies(h.entries)
+	h.entries = entries
 	return err == nil && h.expected.holds(entries), err
 }
 

@@ -36,6 +36,11 @@ type Host struct {
 	recorded Uplinks
 	expected *expected
 
+	// looking is held by Drifted.
+	looking sync.Mutex
+	// entries is memory for the next look.
+	entries []kernel.Neighbor
+
 	mu       sync.Mutex
 	snapshot uplink.Snapshot
 	// changes is the ledger's content.

@@ -61,7 +61,7 @@ func (n *node) PlanOf(endpoint string) plan.Host {
 }
 
 // newNode opens a Host, as a process does when it starts.
-func newNode(t *testing.T, ledger memory, change ...func(*reconcile.HostConfig)) *node {
+func newNode(t testing.TB, ledger memory, change ...func(*reconcile.HostConfig)) *node {
 	t.Helper()
 	conn, err := kernel.Open()
 	if err != nil {
@@ -102,7 +102,7 @@ func (c counted) Observe(want plan.Host) (plan.Host, error) {
 func checkOnly(c *reconcile.HostConfig) { c.CheckSysctls = true }
 
 // pass makes the whole host match.
-func (n *node) pass(t *testing.T) {
+func (n *node) pass(t testing.TB) {
 	t.Helper()
 	if err := n.SyncHost(t.Context(), web.ID); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func (n *node) serve(t *testing.T) {
 	n.endpoints[e.ID] = e
 }
 
-func (n *node) sync(t *testing.T, e plan.Endpoint) {
+func (n *node) sync(t testing.TB, e plan.Endpoint) {
 	t.Helper()
 	n.endpoints[e.ID] = e
 	if err := n.Sync(t.Context(), e.ID); err != nil {
@@ -139,7 +139,7 @@ func (n *node) stop(t *testing.T) {
 }
 
 // enter makes a host with two uplinks, of which eth0 has the default route.
-func enter(t *testing.T) {
+func enter(t testing.TB) {
 	t.Helper()
 	nettest.Enter(t)
 	nettest.Run(t,

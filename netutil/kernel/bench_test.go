@@ -49,12 +49,16 @@ func BenchmarkSetNeighbor(b *testing.B) {
 }
 
 func BenchmarkNeighbors(b *testing.B) {
+	var last []kernel.Neighbor
 	for _, bench := range []struct {
 		name string
 		read func(*kernel.Conn) ([]kernel.Neighbor, error)
 	}{
 		{"neighbors", (*kernel.Conn).Neighbors},
-		{"proxies", (*kernel.Conn).Proxies},
+		{"proxies", func(c *kernel.Conn) (_ []kernel.Neighbor, err error) {
+			last, err = c.Proxies(last)
+			return last, err
+		}},
 	} {
 		for _, entries := range []int{10, 10_000} {
 			b.Run(fmt.Sprintf("%s=%d", bench.name, entries), func(b *testing.B) {

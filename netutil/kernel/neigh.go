@@ -29,33 +29,34 @@ type Neighbor struct {
 
 // Neighbors returns the permanent neighbors and the proxy entries of both families.
 func (c *Conn) Neighbors() ([]Neighbor, error) {
-	permanent, err := c.neighbors(unix.AF_UNSPEC, 0)
+	permanent, err := c.neighbors(nil, unix.AF_UNSPEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("list neighbors: %w", err)
 	}
-	proxies, err := c.neighbors(unix.AF_UNSPEC, netlink.NTF_PROXY)
+	proxies, err := c.neighbors(nil, unix.AF_UNSPEC, netlink.NTF_PROXY)
 	if err != nil {
 		return nil, fmt.Errorf("list neighbors proxy: %w", err)
 	}
 	return append(permanent, proxies...), nil
 }
 
-// Proxies returns the IPv6 proxy entries. The kernel tells nobody when one
-// goes, so who must know looks often: it is the cheapest of the dumps.
-func (c *Conn) Proxies() ([]Neighbor, error) {
-	proxies, err := c.neighbors(unix.AF_INET6, netlink.NTF_PROXY)
+// Proxies returns the IPv6 proxy entries in the memory of last, which may be
+// nil. The kernel tells nobody when one goes, so who must know looks often: it
+// is the cheapest of the dumps.
+func (c *Conn) Proxies(last []Neighbor) ([]Neighbor, error) {
+	proxies, err := c.neighbors(last, unix.AF_INET6, netlink.NTF_PROXY)
 	if err != nil {
 		return nil, fmt.Errorf("list neighbors proxy: %w", err)
 	}
 	return proxies, nil
 }
 
-func (c *Conn) neighbors(fam, flags uint8) ([]Neighbor, error) {
-	var neighbors []Neighbor
-	var indexes []int
+func (c *Conn) neighbors(last []Neighbor, fam, flags uint8) ([]Neighbor, error) {
+	neighbors := last[:0]
+	indexes := make([]int, 0, cap(last))
 	req := nl.NewNetlinkRequest(unix.RTM_GETNEIGH, 0)
 	req.AddData(&netlink.Ndmsg{Family: fam, Flags: flags})
-	err := c.dumps.dump(req, func() { neighbors, indexes = nil, nil }, func(r reply) {
+	err := c.dumps.dump(req, func() { neighbors, indexes = neighbors[:0], indexes[:0] }, func(r reply) {
 		if n, state, index, ok := parseNeighbor(r); ok && (n.Proxy || state&netlink.NUD_PERMANENT != 0) {
 			neighbors = append(neighbors, n)
 			indexes = append(indexes, index)
