@@ -218,9 +218,13 @@ func (h *Host) setBridge(verb plan.Verb, b plan.Bridge) error {
 		}
 		return errors.Join(h.refuseRA(b.Name), h.conn.SetUp(b.Name, true))
 	}
-	return errors.Join(
+	var macErr error
+	// A MAC that is set takes the link's permanent neighbors away, also where it is the same.
+	if l, ok := h.observed().Link(b.Name); !ok || l.MAC != b.MAC {
+		macErr = h.conn.SetMAC(b.Name, b.MAC)
+	}
+	return errors.Join(macErr,
 		h.conn.SetMTU(b.Name, b.MTU),
-		h.conn.SetMAC(b.Name, b.MAC),
 		h.conn.SetMcastSnooping(b.Name, b.Snooping),
 		h.refuseRA(b.Name),
 		h.conn.SetUp(b.Name, true))

@@ -84,6 +84,7 @@ func TestHostRepairsDrift(t *testing.T) {
 		{"nothing", nil},
 		{"bridge went down and up", []string{"ip link set nd-web down", "ip link set nd-web up"}},
 		{"bridge is down", []string{"ip link set nd-web down"}},
+		{"bridge has another MTU", []string{"ip link set nd-web mtu 1400"}},
 		{"bridge has another MTU and MAC", []string{"ip link set nd-web mtu 1400 address 02:42:00:00:00:99"}},
 		{"addresses flushed", []string{"ip -6 addr flush dev nd-web"}},
 		{"routes flushed", []string{"ip -6 route flush dev nd-web proto 166"}},
