@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -37,6 +38,8 @@ type process struct {
 	pools     *store.Bucket[ipam.Pool]
 	leases    *store.Bucket[ipam.Lease]
 	server    *wire.Server
+	// serve is the rest of the start: the kernel follows the records.
+	serve func()
 	// end lets go of what the kernel gave the process.
 	end func()
 }
@@ -44,6 +47,14 @@ type process struct {
 // start starts a process as plugin.Serve does, and returns when it would
 // answer calls.
 func start(tb testing.TB, dir string) *process {
+	tb.Helper()
+	p := newProcess(tb, dir)
+	p.serve()
+	return p
+}
+
+// newProcess is start before anything changes in the kernel.
+func newProcess(tb testing.TB, dir string) *process {
 	tb.Helper()
 	f := &faults{}
 	must := func(err error) {
@@ -90,15 +101,21 @@ func start(tb testing.TB, dir string) *process {
 		Host:      brittle, Prober: silence{}, Uplink: "auto",
 	})
 	must(err)
-	must(p.driver.Restore(tb.Context()))
-	p.ipam, err = ipam.New(ipam.Config{
-		Log: log, Host: facts{brittle},
-		Pools:   records[ipam.Pool]{p.pools, "pools", f},
-		Leases:  records[ipam.Lease]{p.leases, "leases", f},
-		Secrets: store.Lasting[ipam.Secret](s, "secrets"),
-	})
-	must(err)
-	p.server = wire.New(wire.Config{Network: p.driver, IPAM: p.ipam, Log: log})
+	p.serve = func() {
+		tb.Helper()
+		// An error is for another try, as it is for who starts the process.
+		if err := p.driver.Restore(tb.Context()); err != nil && !errors.Is(err, errFault) {
+			must(err)
+		}
+		p.ipam, err = ipam.New(ipam.Config{
+			Log: log, Host: facts{brittle},
+			Pools:   records[ipam.Pool]{p.pools, "pools", f},
+			Leases:  records[ipam.Lease]{p.leases, "leases", f},
+			Secrets: store.Lasting[ipam.Secret](s, "secrets"),
+		})
+		must(err)
+		p.server = wire.New(wire.Config{Network: p.driver, IPAM: p.ipam, Log: log})
+	}
 	return p
 }
 
