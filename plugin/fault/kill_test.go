@@ -127,7 +127,7 @@ func TestKill(t *testing.T) {
 	b := newBed(t)
 	v := &victim{t: t, dir: b.dir}
 	lives := 0
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !t.Failed(); lives++ {
+	for end := time.Now().Add(10 * time.Second / time.Duration(stride())); time.Now().Before(end) && !t.Failed(); lives++ {
 		d := &docker{tb: t, host: b.host, sandbox: b.sandbox, post: v.post}
 		if d.createNetwork() == nil {
 			for range 3 {

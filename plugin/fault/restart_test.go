@@ -25,7 +25,7 @@ func TestWalkRestart(t *testing.T) {
 				t.Fatal(err)
 			}
 			serving := observe(t)
-			for at := 1; !t.Failed(); at++ {
+			for at := 1; !t.Failed(); at += stride() {
 				p.end()
 				b.damage(t, d)
 				broken := newProcess(t, b.dir)

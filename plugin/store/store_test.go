@@ -139,6 +139,15 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// Only what outlives the boot waits for the disk: nothing on the path of docker
+// run is there.
+func TestWaits(t *testing.T) {
+	lasting, boot := open(t, t.TempDir(), "one").Waits()
+	if !lasting || boot {
+		t.Errorf("commits wait for the disk: lasting %t, boot %t; want true, false", lasting, boot)
+	}
+}
+
 func TestUnknownField(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, "one")
@@ -249,6 +258,24 @@ func BenchmarkPut(b *testing.B) {
 				put(b, bucket, strconv.Itoa(i%10_000), web)
 			}
 		})
+	}
+}
+
+// BenchmarkOpen reads all pages of a store with the records of 10,000 containers.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	s := open(b, dir, "one")
+	bucket := store.Boot[lease](s, "leases")
+	for i := range 10_000 {
+		put(b, bucket, fmt.Sprintf("%064d", i), web)
+	}
+	s.Close()
+	for b.Loop() {
+		s, err := store.Open(dir, "one", quiet)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.Close()
 	}
 }
 
