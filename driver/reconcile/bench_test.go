@@ -13,14 +13,42 @@ import (
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
+// An addressing says which address the endpoint of a number has.
+type addressing struct {
+	name string
+	mac  func(i int) inet.MAC
+}
+
+var (
+	// random is that of --iid mac with Docker's random MACs: hardly two
+	// addresses share a solicited-node group, and Linux walks all groups of the
+	// uplink for each change.
+	random = addressing{"iid=mac", func(i int) inet.MAC {
+		low := uint32(i) * 2654435761
+		return inet.MAC{2, 0x42, byte(low >> 24), byte(low >> 16), byte(low >> 8), byte(low)}
+	}}
+	// packed is that of --iid packed: all addresses share 32 groups.
+	packed = addressing{"iid=packed", func(i int) inet.MAC {
+		return inet.MAC{byte(i >> 16), byte(i >> 8), byte(i), 0, 0, byte(i % 32)}
+	}}
+)
+
+func (a addressing) endpoint(i int) plan.Endpoint {
+	addr, err := inet.EmbedMAC(web.Pools[0].Prefix, a.mac(i))
+	if err != nil {
+		panic(err)
+	}
+	return plan.Endpoint{ID: fmt.Sprintf("%08d", i), Network: web.ID, MAC: random.mac(i), Joined: true, Addrs: []netip.Addr{addr}}
+}
+
 // crowd makes the network with that many endpoints as an earlier process left
 // them. They have neighbors and proxy entries, but no veth pairs: those cost
 // the fixture most and a Sync nothing.
-func crowd(tb testing.TB, n *node, size int) {
+func crowd(tb testing.TB, n *node, a addressing, size int) {
 	tb.Helper()
 	n.networks = []plan.Network{web}
 	for i := range size {
-		e := resident(i)
+		e := a.endpoint(i + 1)
 		n.endpoints[e.ID] = e
 	}
 	n.pass(tb)
@@ -29,25 +57,13 @@ func crowd(tb testing.TB, n *node, size int) {
 	}
 }
 
-// resident is an endpoint whose address is that of its MAC, as random as
-// Docker's: no two share a solicited-node group, which is the worst case.
-func resident(i int) plan.Endpoint {
-	low := uint32(i) * 2654435761 //nolint:gosec // a spread, not a number.
-	mac := inet.MAC{2, 0x42, byte(low >> 24), byte(low >> 16), byte(low >> 8), byte(low)}
-	addr, err := inet.EmbedMAC(web.Pools[0].Prefix, mac)
-	if err != nil {
-		panic(err)
-	}
-	return plan.Endpoint{ID: fmt.Sprintf("%08d", i), Network: web.ID, MAC: mac, Joined: true, Addrs: []netip.Addr{addr}}
-}
-
 // BenchmarkDrifted is what a look costs, which Run takes twice a second.
 func BenchmarkDrifted(b *testing.B) {
 	for _, size := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("endpoints=%d", size), func(b *testing.B) {
 			enter(b)
 			n := newNode(b, memory{})
-			crowd(b, n, size)
+			crowd(b, n, random, size)
 			before := cpu(b)
 			for b.Loop() {
 				if drifted, err := n.host.Drifted(); drifted || err != nil {
@@ -76,24 +92,32 @@ func cpu(b *testing.B) time.Duration {
 // real kernel: of two hosts in turn, so that whatever else the machine does
 // disturbs both alike.
 func BenchmarkSyncLatency(b *testing.B) {
-	const small, large = 10, 10_000
+	for _, a := range []addressing{packed, random} {
+		b.Run(a.name, func(b *testing.B) { benchmarkSyncLatency(b, a) })
+	}
+}
+
+func benchmarkSyncLatency(b *testing.B, a addressing) {
+	b.Helper()
+	const few, many = 10, 10_000
+	sizes := []int{few, many}
 	join, leave := make(map[int][]time.Duration), make(map[int][]time.Duration)
 	nodes := make(map[int]*node)
-	for _, size := range []int{small, large} {
+	for _, size := range sizes {
 		enter(b)
 		n := newNode(b, memory{})
-		crowd(b, n, size)
-		n.attach(b, resident(size)) // opens its sockets in its namespace
-		n.detach(b, resident(size))
+		crowd(b, n, a, size)
+		n.attach(b, a.endpoint(size+1)) // opens its sockets in its namespace
+		n.detach(b, a.endpoint(size+1))
 		nodes[size] = n
 	}
 	for i := 0; b.Loop(); i++ {
-		for size, n := range nodes {
-			e := resident(size + i%1000)
+		for _, size := range sizes {
+			e := a.endpoint(size + 1 + i%1000)
 			begin := time.Now()
-			n.attach(b, e)
+			nodes[size].attach(b, e)
 			joined := time.Now()
-			n.detach(b, e)
+			nodes[size].detach(b, e)
 			join[size] = append(join[size], joined.Sub(begin))
 			leave[size] = append(leave[size], time.Since(joined))
 		}
@@ -102,12 +126,19 @@ func BenchmarkSyncLatency(b *testing.B) {
 		name string
 		took map[int][]time.Duration
 	}{{"join", join}, {"leave", leave}} {
-		few, many := p99(m.took[small]), p99(m.took[large])
-		b.ReportMetric(float64(few.Microseconds()), m.name+"-p99-us-at-10")
-		b.ReportMetric(float64(many.Microseconds()), m.name+"-p99-us-at-10000")
-		b.ReportMetric(float64(many)/float64(few), m.name+"-ratio")
+		for name, percent := range map[string]int{"p50": 50, "p99": 99} {
+			at10, at10000 := percentile(m.took[few], percent), percentile(m.took[many], percent)
+			b.ReportMetric(float64(at10.Microseconds()), m.name+"-"+name+"-us-at-10")
+			b.ReportMetric(float64(at10000.Microseconds()), m.name+"-"+name+"-us-at-10000")
+			b.ReportMetric(float64(at10000)/float64(at10), m.name+"-"+name+"-ratio")
+		}
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+func percentile(of []time.Duration, percent int) time.Duration {
+	slices.Sort(of)
+	return of[len(of)*percent/100]
 }
 
 func (n *node) attach(tb testing.TB, e plan.Endpoint) {
@@ -122,11 +153,6 @@ func (n *node) detach(tb testing.TB, e plan.Endpoint) {
 	n.sync(tb, e)
 }
 
-func p99(of []time.Duration) time.Duration {
-	slices.Sort(of)
-	return of[len(of)*99/100]
-}
-
 // BenchmarkLeaves is a host's end: 100 containers that stop at once.
 func BenchmarkLeaves(b *testing.B) {
 	const containers = 100
@@ -137,7 +163,7 @@ func BenchmarkLeaves(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		for i := range containers {
-			e := resident(i)
+			e := random.endpoint(i)
 			e.Joining = true
 			n.sync(b, e)
 		}

@@ -61,28 +61,28 @@ func (n *node) PlanOf(endpoint string) plan.Host {
 }
 
 // newNode opens a Host, as a process does when it starts.
-func newNode(t testing.TB, ledger memory, change ...func(*reconcile.HostConfig)) *node {
-	t.Helper()
+func newNode(tb testing.TB, ledger memory, change ...func(*reconcile.HostConfig)) *node {
+	tb.Helper()
 	conn, err := kernel.Open()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	tb.Cleanup(func() { conn.Close() })
 	rules, err := nft.Open()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { rules.Close() })
+	tb.Cleanup(func() { rules.Close() })
 	log := slog.New(slog.DiscardHandler)
 	speaker := ndisc.New(log)
-	t.Cleanup(func() { speaker.Close() })
+	tb.Cleanup(func() { speaker.Close() })
 	config := reconcile.HostConfig{Log: log, Conn: conn, Rules: rules, Speaker: speaker, Ledger: ledger}
 	for _, f := range change {
 		f(&config)
 	}
 	n := &node{speaker: speaker, looked: new(atomic.Int64), endpoints: make(map[string]plan.Endpoint)}
 	if n.host, err = reconcile.NewHost(config); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	n.Loop = reconcile.New(counted{n.host, n.looked}, n, reconcile.Period, log)
 	return n
@@ -102,10 +102,10 @@ func (c counted) Observe(want plan.Host) (plan.Host, error) {
 func checkOnly(c *reconcile.HostConfig) { c.CheckSysctls = true }
 
 // pass makes the whole host match.
-func (n *node) pass(t testing.TB) {
-	t.Helper()
-	if err := n.SyncHost(t.Context(), web.ID); err != nil {
-		t.Fatal(err)
+func (n *node) pass(tb testing.TB) {
+	tb.Helper()
+	if err := n.SyncHost(tb.Context(), web.ID); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -120,11 +120,11 @@ func (n *node) serve(t *testing.T) {
 	n.endpoints[e.ID] = e
 }
 
-func (n *node) sync(t testing.TB, e plan.Endpoint) {
-	t.Helper()
+func (n *node) sync(tb testing.TB, e plan.Endpoint) {
+	tb.Helper()
 	n.endpoints[e.ID] = e
-	if err := n.Sync(t.Context(), e.ID); err != nil {
-		t.Fatal(err)
+	if err := n.Sync(tb.Context(), e.ID); err != nil {
+		tb.Fatal(err)
 	}
 }
 
@@ -139,10 +139,10 @@ func (n *node) stop(t *testing.T) {
 }
 
 // enter makes a host with two uplinks, of which eth0 has the default route.
-func enter(t testing.TB) {
-	t.Helper()
-	nettest.Enter(t)
-	nettest.Run(t,
+func enter(tb testing.TB) {
+	tb.Helper()
+	nettest.Enter(tb)
+	nettest.Run(tb,
 		"ip link add eth0 type veth peer name lan0",
 		"ip link add eth1 type veth peer name lan1",
 		"ip link set eth0 addrgenmode none", "ip link set lan0 addrgenmode none",
