@@ -25,7 +25,10 @@ const (
 	leafPage     = 0x02
 	freelistPage = 0x10
 
-	bucketElement = 0x01 // a leaf element that holds a bucket
+	// What a leaf's elements are, by their flags: the file holds buckets, and
+	// a bucket holds records.
+	recordElement = 0x00
+	bucketElement = 0x01
 
 	metaMagic   = 0xED0CDAED
 	metaVersion = 2
@@ -63,7 +66,7 @@ func verify(r io.ReaderAt, size int64) error {
 		return fmt.Errorf("%w: it has %d of %d pages", errDamaged, have, h.pages)
 	}
 	v := &verifier{file: r, head: h, used: make([]bool, h.pages)}
-	if err := v.tree(h.root, nil, nil); err != nil {
+	if err := v.tree(h.root, bucketElement, nil, nil); err != nil {
 		return err
 	}
 	if h.freelist == noFreelist {
@@ -162,23 +165,23 @@ func (v *verifier) read(id uint64) (page, error) {
 	return p, nil
 }
 
-// tree verifies the pages below id. Their keys are not less than low and less
-// than high; nil is no limit.
-func (v *verifier) tree(id uint64, low, high []byte) error {
+// tree verifies the pages below id, whose leaves have elements of that kind.
+// Their keys are not less than low and less than high; nil is no limit.
+func (v *verifier) tree(id uint64, kind uint32, low, high []byte) error {
 	p, err := v.read(id)
 	if err != nil {
 		return err
 	}
 	switch p.flags {
 	case leafPage:
-		return v.leaf(p, low, high)
+		return v.leaf(p, kind, low, high)
 	case branchPage:
-		return v.branch(p, low, high)
+		return v.branch(p, kind, low, high)
 	}
 	return fmt.Errorf("%w: page %d has flags %#x", errDamaged, id, p.flags)
 }
 
-func (v *verifier) branch(p page, low, high []byte) error {
+func (v *verifier) branch(p page, kind uint32, low, high []byte) error {
 	if p.count == 0 {
 		return fmt.Errorf("%w: page %d leads nowhere", errDamaged, p.id)
 	}
@@ -204,14 +207,14 @@ func (v *verifier) branch(p page, low, high []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := v.tree(native.Uint64(e[8:]), key, next); err != nil {
+		if err := v.tree(native.Uint64(e[8:]), kind, key, next); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *verifier) leaf(p page, low, high []byte) error {
+func (v *verifier) leaf(p page, kind uint32, low, high []byte) error {
 	keys := make([][]byte, p.count)
 	for i := range keys {
 		e, err := p.element(i)
@@ -223,7 +226,11 @@ func (v *verifier) leaf(p page, low, high []byte) error {
 		if err != nil {
 			return err
 		}
-		if native.Uint32(e)&bucketElement == 0 {
+		if native.Uint32(e) != kind {
+			// bbolt would find no bucket of this name, and that is an empty one.
+			return fmt.Errorf("%w: element %d of page %d has flags %#x", errDamaged, i, p.id, native.Uint32(e))
+		}
+		if kind == recordElement {
 			continue
 		}
 		if err := v.bucket(p.id, value); err != nil {
@@ -239,13 +246,13 @@ func (v *verifier) bucket(id uint64, value []byte) error {
 		return fmt.Errorf("%w: a bucket on page %d has %d bytes", errDamaged, id, len(value))
 	}
 	if root := native.Uint64(value); root != 0 {
-		return v.tree(root, nil, nil)
+		return v.tree(root, recordElement, nil, nil)
 	}
 	b := value[bucketHeader:]
 	if len(b) < pageHeader || native.Uint16(b[8:]) != leafPage {
 		return fmt.Errorf("%w: a bucket on page %d is no page", errDamaged, id)
 	}
-	return v.leaf(page{id: id, flags: leafPage, count: int(native.Uint16(b[10:])), body: b}, nil, nil)
+	return v.leaf(page{id: id, flags: leafPage, count: int(native.Uint16(b[10:])), body: b}, recordElement, nil, nil)
 }
 
 // element returns the fixed part of element i.
@@ -267,11 +274,12 @@ func (p page) slices(i int, pos, keySize, valueSize uint32) (key, value []byte, 
 	return p.body[at : at+uint64(keySize)], p.body[at+uint64(keySize) : end], nil
 }
 
-// checkOrder wants keys to grow, from low on and below high.
+// checkOrder wants keys that grow, from low on and below high, and none empty.
 func (p page) checkOrder(keys [][]byte, low, high []byte) error {
 	for i, key := range keys {
 		switch {
-		case i == 0 && bytes.Compare(key, low) < 0,
+		case len(key) == 0,
+			i == 0 && bytes.Compare(key, low) < 0,
 			i > 0 && bytes.Compare(key, keys[i-1]) <= 0,
 			high != nil && bytes.Compare(key, high) >= 0:
 			return fmt.Errorf("%w: key %d of page %d is out of order", errDamaged, i, p.id)

@@ -57,6 +57,26 @@ func TestDamagedFreelist(t *testing.T) {
 	}
 }
 
+// A bucket that is not marked as one would be an empty one.
+func TestDamagedBucket(t *testing.T) {
+	dir := filled(t)
+	path := filepath.Join(dir, "state.db")
+	rewrite(t, path, func(c []byte) []byte {
+		native := binary.NativeEndian
+		for page := 2 * os.Getpagesize(); page < len(c); page += os.Getpagesize() {
+			// The root has two elements; the flags of the first are after the page's header.
+			if native.Uint16(c[page+8:]) == 2 && native.Uint16(c[page+10:]) == 2 && native.Uint32(c[page+16:]) == 1 {
+				native.PutUint32(c[page+16:], 0)
+			}
+		}
+		return c
+	})
+	_, err := store.Open(dir, "one", quiet)
+	if err == nil || !strings.Contains(err.Error(), "the file is damaged: element 0 of page ") {
+		t.Errorf("error %v, want that an element is damaged", err)
+	}
+}
+
 // useAll lists every page as free.
 func useAll(list []byte, pages uint64) {
 	binary.NativeEndian.PutUint16(list[10:], uint16(pages-2))
