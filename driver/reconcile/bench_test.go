@@ -122,10 +122,14 @@ func benchmarkSyncLatency(b *testing.B, a addressing) {
 			leave[size] = append(leave[size], time.Since(joined))
 		}
 	}
+	all := make(map[int][]time.Duration)
+	for _, size := range sizes {
+		all[size] = slices.Concat(join[size], leave[size])
+	}
 	for _, m := range []struct {
 		name string
 		took map[int][]time.Duration
-	}{{"join", join}, {"leave", leave}} {
+	}{{"sync", all}, {"join", join}, {"leave", leave}} {
 		for name, percent := range map[string]int{"p50": 50, "p99": 99} {
 			at10, at10000 := percentile(m.took[few], percent), percentile(m.took[many], percent)
 			b.ReportMetric(float64(at10.Microseconds()), m.name+"-"+name+"-us-at-10")
