@@ -20,7 +20,7 @@ build: ## build bin/ndp6, a static binary
 
 .PHONY: check
 check: lint ## lint and unit tests, in two minutes
-	$(GO) test ./...
+	$(GO) test -short ./...
 
 .PHONY: test
 test: check test-kernel test-race test-e2e ## everything: lint, unit, kernel and race tests, scenarios on three Docker versions
@@ -28,16 +28,18 @@ test: check test-kernel test-race test-e2e ## everything: lint, unit, kernel and
 .PHONY: test-kernel
 test-kernel: ## kernel tests in private namespaces, none skipped (root)
 	@scripts/need.sh ip:iproute2 nft:nftables
-	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 ./netutil/... ./driver/... ./ipam/... ./plugin ./plugin/store/... ./plugin/wire/...
+	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 ./netutil/... ./driver ./driver/firewall ./driver/ndisc ./driver/uplink ./plugin ./plugin/store ./plugin/wire
+	@# These print what they measured.
+	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 -v ./driver/reconcile ./plugin/fault
 
 .PHONY: test-race
 test-race: ## unit tests under the race detector
 	@scripts/need.sh gcc:gcc libc6-dev
-	$(GO) test -race ./...
+	$(GO) test -race -short ./...
 
 .PHONY: test-e2e
 test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2E_VERSIONS="28.5" narrows, NDP6_E2E_FULL=1 lengthens
-	NDP6_E2E=1 NDP6_BINARY=$(CURDIR)/bin/ndp6 $(GO) test -count=1 -parallel 6 -timeout 18m ./plugin/e2e/...
+	NDP6_E2E=1 NDP6_BINARY=$(CURDIR)/bin/ndp6 $(GO) test -count=1 -v -parallel 6 -timeout 18m ./plugin/e2e/...
 
 .PHONY: bench
 bench: build lab ## first ping and start time on ndp6 against Docker's own bridge (root)
