@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -32,6 +33,7 @@ func pluginKilledUnderLoad(b *bed) {
 	kills := 0
 	var killer errgroup.Group
 	killer.Go(func() (err error) {
+		defer cancel() // so that no client waits for a plugin that nobody starts
 		kills, err = b.killPlugin(ctx, time.Second)
 		return err
 	})
@@ -41,6 +43,9 @@ func pluginKilledUnderLoad(b *bed) {
 	start := time.Now()
 	for i := range containers {
 		g.Go(func() error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			name := fmt.Sprintf("c%d", i)
 			if err := l.run(name); err != nil || i%2 == 0 {
 				return err
@@ -48,9 +53,9 @@ func pluginKilledUnderLoad(b *bed) {
 			return l.remove(name)
 		})
 	}
-	b.ok(g.Wait())
+	loadErr := g.Wait()
 	cancel()
-	b.ok(killer.Wait())
+	b.ok(errors.Join(killer.Wait(), loadErr))
 	b.Logf("%d containers run and %d removed in %s; %d kills, %d retries",
 		containers, len(l.removed), time.Since(start).Round(time.Millisecond), kills, l.retries)
 	for _, text := range slices.Sorted(maps.Keys(l.errors)) {

@@ -87,6 +87,10 @@ func (h *Host) WriteFile(name string, data []byte, mode os.FileMode) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("write %s on %s: %w", name, h.Name, err)
 	}
+	// A command that another goroutine starts meanwhile would have the open file
+	// too for a moment, and the kernel does not run what someone can write.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, data, mode); err != nil {
 		return fmt.Errorf("write %s on %s: %w", name, h.Name, err)
 	}
