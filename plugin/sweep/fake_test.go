@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"slices"
 	"strings"
 	"testing"
@@ -17,8 +18,10 @@ import (
 	"github.com/ndp6/ndp6/plugin/sweep"
 )
 
-// docker is a daemon with networks and endpoints.
+// docker is a daemon with networks and endpoints. Its lock orders a test's
+// looks with those of Run, which waking from a sleep alone does not.
 type docker struct {
+	mu        sync.Mutex
 	daemon    engine.Daemon
 	networks  []engine.Network
 	endpoints map[string][]engine.Endpoint
@@ -29,15 +32,33 @@ type docker struct {
 }
 
 func (d *docker) Daemon(context.Context) (engine.Daemon, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.looks++; d.looks > 1 && d.between != nil {
 		d.between()
 	}
 	return d.daemon, d.err
 }
 
-func (d *docker) Networks(context.Context) ([]engine.Network, error) { return d.networks, d.err }
+func (d *docker) Networks(context.Context) ([]engine.Network, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.networks, d.err
+}
+
+// looked returns how often the daemon was asked, and then changes it.
+func (d *docker) looked(change func(*docker)) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if change != nil {
+		change(d)
+	}
+	return d.looks
+}
 
 func (d *docker) Endpoints(_ context.Context, network string) ([]engine.Endpoint, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if endpoints, ok := d.endpoints[network]; ok {
 		return endpoints, d.err
 	}

@@ -195,19 +195,19 @@ func TestRun(t *testing.T) {
 			t.Helper()
 			time.Sleep(after)
 			synctest.Wait()
-			if r.docker.looks != looks {
-				t.Errorf("%d looks after %s more, want %d", r.docker.looks, after, looks)
+			if got := r.docker.looked(nil); got != looks {
+				t.Errorf("%d looks after %s more, want %d", got, after, looks)
 			}
 		}
 		expect(0, 1)
 		expect(time.Second, 2)
 		expect(2*time.Second, 3)
 		expect(10*time.Minute, 16) // 4, 8, 16, 32 s, then every minute
-		r.docker.err = nil
+		r.docker.looked(func(d *docker) { d.err = nil })
 		expect(time.Minute, 17)
 		expect(70*time.Second, 18)
 		expect(10*time.Minute-time.Nanosecond, 18)
-		r.docker.daemon.ID = "D2"
+		r.docker.looked(func(d *docker) { d.daemon.ID = "D2" })
 		expect(time.Minute, 19)
 		expect(20*time.Minute, 21)
 		cancel()
