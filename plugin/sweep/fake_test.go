@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
