@@ -220,9 +220,9 @@ func keys[T any](t *testing.T, all func() (map[string]T, error)) []string {
 	return slices.Collect(maps.Keys(m))
 }
 
-// carrier matches what says whether a link's other end is up, which the kernel
-// notices some time later.
-var carrier = regexp.MustCompile(`NO-CARRIER,|,LOWER_UP|,M-DOWN|state \w+ |(linkdown|dead) `)
+// carrier matches what follows from whether a link's other end is up, which the
+// kernel notices some time later.
+var carrier = regexp.MustCompile(`NO-CARRIER,|,LOWER_UP|,M-DOWN|state \w+ |(linkdown|dead) |(?m)^multicast ff00::/8 .*\n`)
 
 // observe tells what a host has, for comparison: in no order, because the
 // kernel has none for what is added again.
