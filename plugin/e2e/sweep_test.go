@@ -60,14 +60,21 @@ func forgotten(b *bed) {
 		return nil
 	})
 	b.Logf("networks and endpoints forgotten %s after the start", time.Since(start).Round(time.Millisecond))
-	proxies, err := b.host.Exec(b.ctx(), "ip", "-6", "neigh", "show", "proxy")
-	b.ok(err)
-	if !strings.Contains(proxies, kept.addr.String()) || strings.Contains(proxies, gone.addr.String()) || strings.Contains(proxies, other.addr.String()) {
-		b.Errorf("proxy entries, want that of %s alone:\n%s", kept.addr, proxies)
-	}
-	if links, err := b.host.Exec(b.ctx(), "ip", "link"); err != nil || strings.Contains(links, bridge) {
-		b.Errorf("%v: links, want no %s:\n%s", err, bridge, links)
-	}
+	// The records go first, the kernel follows.
+	b.within(5*time.Second, func() error {
+		proxies, err := b.host.Exec(b.ctx(), "ip", "-6", "neigh", "show", "proxy")
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(proxies, kept.addr.String()) || strings.Contains(proxies, gone.addr.String()) || strings.Contains(proxies, other.addr.String()) {
+			return fmt.Errorf("proxy entries, want that of %s alone:\n%s", kept.addr, proxies)
+		}
+		links, err := b.host.Exec(b.ctx(), "ip", "link")
+		if err == nil && strings.Contains(links, bridge) {
+			err = fmt.Errorf("links, want no %s:\n%s", bridge, links)
+		}
+		return err
+	})
 	b.reach(b.Outside, kept, kept.addr)
 	b.silent(b.Router, gone.addr)
 
