@@ -176,5 +176,5 @@ type state struct {
 
 func (p *process) state(t *testing.T) state {
 	t.Helper()
-	return state{p.records(t), observe(t)}
+	return state{p.records(t), settled(t)}
 }

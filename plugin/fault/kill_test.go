@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ndp6/ndp6/plugin"
 	"github.com/ndp6/ndp6/plugin/settings"
 )
@@ -150,7 +148,7 @@ func TestKill(t *testing.T) {
 			p.check(t, d, "after network rm")
 		}
 		p.end()
-		if diff := cmp.Diff(b.before, observe(t)); diff != "" {
+		if diff := differs(t, b.before); diff != "" {
 			t.Errorf("host (-before +after):\n%s", diff)
 		}
 		if t.Failed() {

@@ -3,8 +3,6 @@ package fault_test
 import (
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ndp6/ndp6/netutil/nettest"
 )
 
@@ -24,7 +22,7 @@ func TestWalkRestart(t *testing.T) {
 			if err := d.run(); err != nil {
 				t.Fatal(err)
 			}
-			serving := observe(t)
+			serving := settled(t)
 			for at := 1; !t.Failed(); at += stride() {
 				p.end()
 				b.damage(t, d)
@@ -35,7 +33,7 @@ func TestWalkRestart(t *testing.T) {
 				p = start(t, b.dir)
 				hit := broken.faults.struck()
 				p.check(t, d, "after "+hit)
-				if diff := cmp.Diff(serving, observe(t)); diff != "" {
+				if diff := differs(t, serving); diff != "" {
 					t.Errorf("host after %s (-before +after):\n%s", hit, diff)
 				}
 				if hit == "" {
@@ -46,7 +44,7 @@ func TestWalkRestart(t *testing.T) {
 			d.stop()
 			d.removeNetwork()
 			p.check(t, d, "after network rm")
-			if diff := cmp.Diff(b.before, observe(t)); diff != "" {
+			if diff := differs(t, b.before); diff != "" {
 				t.Errorf("host (-before +after):\n%s", diff)
 			}
 		})

@@ -75,7 +75,7 @@ func newBed(t *testing.T) *bed {
 		}
 	}
 	return &bed{
-		dir: t.TempDir(), sandbox: nettest.Another(t), before: observe(t),
+		dir: t.TempDir(), sandbox: nettest.Another(t), before: settled(t),
 		host: fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()),
 	}
 }
@@ -129,7 +129,7 @@ func (b *bed) live(t *testing.T, f fault, at int) (hit string) {
 		p = start(t, b.dir)
 		check("after one more restart")
 	}
-	if diff := cmp.Diff(b.before, observe(t)); diff != "" {
+	if diff := differs(t, b.before); diff != "" {
 		t.Errorf("host (-before +after):\n%s", diff)
 	}
 	if left := p.records(t); len(left) > 0 {
@@ -242,6 +242,33 @@ func observe(t *testing.T) []string {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// settled observes a host until two looks agree: the kernel adds the local
+// route of an address some time after the address.
+func settled(t *testing.T) []string {
+	t.Helper()
+	for last := observe(t); ; {
+		time.Sleep(20 * time.Millisecond) // The kernel's work queue has no event.
+		now := observe(t)
+		if slices.Equal(last, now) {
+			return now
+		}
+		last = now
+	}
+}
+
+// differs compares a host with what it should be, for as long as it may take
+// to settle.
+func differs(t *testing.T, want []string) string {
+	t.Helper()
+	deadline := time.Now().Add(2 * time.Second)
+	for {
+		diff := cmp.Diff(want, observe(t))
+		if diff == "" || time.Now().After(deadline) {
+			return diff
+		}
+	}
 }
 
 var sysctls = func() []string {
