@@ -123,7 +123,7 @@ func mirror(ctx context.Context) (string, error) {
 			return url, nil
 		}
 	}
-	return "", errors.New("no Debian mirror in apt's sources: set NDP6_LAB_MIRROR to one, such as http://deb.debian.org/debian")
+	return "", errors.New("no Debian mirror in apt's sources: set NDP6_LAB_MIRROR to the URL of one")
 }
 
 // lock waits until no other process holds the lock of this name.
