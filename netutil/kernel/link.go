@@ -120,13 +120,6 @@ func (c *Conn) SetMAC(name string, mac inet.MAC) error {
 	return c.changeLink(fmt.Sprintf("set MAC %s of", mac), name, req)
 }
 
-// SetAlias sets the alias of a link, and removes it if empty.
-func (c *Conn) SetAlias(name, alias string) error {
-	req := newLink(nil, 0)
-	req.AddData(nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(alias)))
-	return c.changeLink(fmt.Sprintf("set alias %q of", alias), name, req)
-}
-
 // SetMaster makes a link a port of the master, and of none if master is empty.
 func (c *Conn) SetMaster(name, master string) error {
 	index := 0

@@ -164,7 +164,6 @@ func TestChangeLink(t *testing.T) {
 		{"up", func() error { return c.SetUp("nv0", true) }, "nv0", "MULTICAST,UP"},
 		{"down", func() error { return c.SetUp("nv0", false) }, "nv0", "state DOWN"},
 		{"mtu", func() error { return c.SetMTU("nv0", 1350) }, "nv0", "mtu 1350"},
-		{"alias", func() error { return c.SetAlias("nv0", "ndp6 endpoint b") }, "nv0", "alias ndp6 endpoint b"},
 		{"MAC", func() error { return c.SetMAC("nv0", peerMAC) }, "nv0", "link/ether 02:42:00:00:00:02"},
 		{"no master", func() error { return c.SetMaster("nv0", "") }, "nv0", "qdisc noqueue state DOWN"},
 		{"master", func() error { return c.SetMaster("nv0", "nd0") }, "nv0", "master nd0"},

@@ -29,18 +29,6 @@ func Do(path string, fn func() error) error {
 	})
 }
 
-// DoNew is Do in a new namespace, which ends with fn and the sockets that it opened.
-func DoNew(fn func() error) error {
-	return onThread(func() error {
-		ns, err := netns.New()
-		if err != nil {
-			return fmt.Errorf("make a network namespace: %w", err)
-		}
-		defer ns.Close()
-		return fn()
-	})
-}
-
 // onThread runs fn on a thread of its own. The thread stays locked when its
 // goroutine ends, so the runtime ends it and its namespace never leaks.
 func onThread(fn func() error) error {

@@ -53,22 +53,6 @@ func TestDo(t *testing.T) {
 	}
 }
 
-func TestDoNew(t *testing.T) {
-	nettest.Enter(t)
-	nettest.Run(t, "ip link add here type bridge")
-	var inside []string
-	err := netns.DoNew(func() (err error) {
-		inside, err = links()
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"lo"}, inside); diff != "" {
-		t.Errorf("links inside (-want +got):\n%s", diff)
-	}
-}
-
 func TestDoErrors(t *testing.T) {
 	nettest.Enter(t)
 	err := netns.Do("/run/netns/missing", func() error { return nil })
