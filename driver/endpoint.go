@@ -19,7 +19,7 @@ const keyMAC = "com.docker.network.endpoint.macaddress"
 // CreateEndpoint records the endpoint with the addresses that IPAM gave it. It
 // answers a MAC where the request has none (an IPAM driver that asks for none),
 // and nothing else: Docker refuses an answer that repeats what it sent.
-func (d *Driver) CreateEndpoint(_ context.Context, r *network.CreateEndpointRequest) (*network.CreateEndpointResponse, error) {
+func (d *Driver) CreateEndpoint(ctx context.Context, r *network.CreateEndpointRequest) (*network.CreateEndpointResponse, error) {
 	defer d.calling(r.NetworkID, r.EndpointID)()
 	if r.EndpointID == "" {
 		return nil, errors.New("create endpoint: EndpointID is empty")
@@ -35,7 +35,9 @@ func (d *Driver) CreateEndpoint(_ context.Context, r *network.CreateEndpointRequ
 	if err != nil {
 		return nil, err
 	}
-	if err := d.record(e); err != nil {
+	replaced, err := d.record(e)
+	d.clear(ctx, e, replaced)
+	if err != nil {
 		return nil, err
 	}
 	var resp network.CreateEndpointResponse
@@ -104,32 +106,34 @@ func derived(pool netip.Prefix, mac inet.MAC, addr netip.Addr) bool {
 	return err == nil && a == addr
 }
 
-// record takes e among the endpoints, here and in the store.
-func (d *Driver) record(e plan.Endpoint) error {
+// record takes e among the endpoints, here and in the store, and returns those
+// that it replaces: clear takes them out of the kernel.
+func (d *Driver) record(e plan.Endpoint) (replaced []string, err error) {
 	d.recording.Lock()
 	defer d.recording.Unlock()
-	stale, err := d.hold(e)
+	replaced, err = d.hold(e)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, id := range stale {
+	for _, id := range replaced {
 		err = errors.Join(err, d.drop(id))
 	}
 	if err == nil {
 		if err = d.config.Endpoints.Put(e.ID, e); err == nil {
-			return nil
+			return replaced, nil
 		}
 		err = fmt.Errorf("record endpoint %s: %w", short(e.ID), err)
 	}
 	// A disk that reports an error may have kept the record all the same.
-	return errors.Join(err, d.drop(e.ID))
+	return replaced, errors.Join(err, d.drop(e.ID))
 }
 
-// hold takes e among the endpoints unless another endpoint or a gateway has
-// one of its addresses. An endpoint that never joined does not count: Docker
-// sends no DeleteEndpoint after a CreateEndpoint whose answer it did not get,
-// but releases the address. Such endpoints are returned.
-func (d *Driver) hold(e plan.Endpoint) (stale []string, err error) {
+// hold takes e among the endpoints unless a gateway or an endpoint of another
+// network has one of its addresses. An endpoint of the same network does not
+// count: IPAM lends an address once, so Docker has released it, and its
+// DeleteEndpoint was lost with the process that it was sent to, or never sent,
+// as after a CreateEndpoint without an answer. Such endpoints are returned.
+func (d *Driver) hold(e plan.Endpoint) (replaced []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n, ok := d.networks[e.Network]
@@ -140,10 +144,10 @@ func (d *Driver) hold(e plan.Endpoint) (stale []string, err error) {
 		return nil, fmt.Errorf("endpoint %s exists: delete it first", short(e.ID))
 	}
 	for _, a := range e.Addrs {
-		if id, ok := d.holders[a]; ok && d.endpoints[id].Joined {
-			return nil, fmt.Errorf("address %s belongs to endpoint %s: use another address", a, short(id))
+		if id, ok := d.holders[a]; ok && d.endpoints[id].Network != e.Network {
+			return nil, fmt.Errorf("address %s belongs to endpoint %s of network %s: use another address", a, short(id), short(d.endpoints[id].Network))
 		} else if ok {
-			stale = append(stale, id)
+			replaced = append(replaced, id)
 		}
 		if slices.ContainsFunc(n.Pools, func(p plan.Pool) bool { return p.Gateway == a }) {
 			return nil, fmt.Errorf("address %s is the network's gateway: use another address", a)
@@ -153,8 +157,17 @@ func (d *Driver) hold(e plan.Endpoint) (stale []string, err error) {
 		d.holders[a] = e.ID
 	}
 	d.endpoints[e.ID] = e
-	slices.Sort(stale)
-	return slices.Compact(stale), nil
+	slices.Sort(replaced)
+	return slices.Compact(replaced), nil
+}
+
+// clear takes what e replaced out of the kernel, before e joins. What stays is
+// retried by Run, and does not keep e from joining.
+func (d *Driver) clear(ctx context.Context, e plan.Endpoint, replaced []string) {
+	for _, id := range replaced {
+		err := d.loop.Sync(ctx, id)
+		d.log.Info("endpoint replaced: docker lent its address again", "endpoint", short(id), "by", short(e.ID), "addrs", e.Addrs, "err", err)
+	}
 }
 
 // drop takes an endpoint from the endpoints, here and in the store. Whoever
