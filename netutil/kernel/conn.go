@@ -32,6 +32,7 @@ type Conn struct {
 	// dumps reads tables, so that a long one keeps no change waiting.
 	dumps    *socket
 	removals removals
+	flows    *flows
 	events   *subscription
 }
 
@@ -40,14 +41,17 @@ type Conn struct {
 func Open() (*Conn, error) {
 	c := &Conn{SysctlDir: "/proc/sys/net"}
 	var err error
-	if c.requests, err = openSocket(receiveSize); err != nil {
+	if c.requests, err = openSocket(unix.NETLINK_ROUTE, receiveSize); err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	if c.dumps, err = openSocket(receiveSize); err != nil {
+	if c.dumps, err = openSocket(unix.NETLINK_ROUTE, receiveSize); err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink socket for tables: %w", err), c.Close())
 	}
 	if c.removals, err = openRemovals(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink socket for removals: %w", err), c.Close())
+	}
+	if c.flows, err = openFlows(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open netlink socket for flows: %w", err), c.Close())
 	}
 	// Watch runs on whatever thread it likes, so its socket is opened here too.
 	if c.events, err = openSubscription(); err != nil {
@@ -58,7 +62,7 @@ func Open() (*Conn, error) {
 
 // Close closes the Conn and ends Watch with an error. Closing again succeeds.
 func (c *Conn) Close() error {
-	return errors.Join(c.events.close(), c.removals.close(), c.dumps.close(), c.requests.close())
+	return errors.Join(c.events.close(), c.flows.close(), c.removals.close(), c.dumps.close(), c.requests.close())
 }
 
 // own reports whether the port is that of a socket by which c changes things.

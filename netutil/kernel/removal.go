@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -24,7 +25,7 @@ type removals struct {
 func openRemovals() (removals, error) {
 	r := removals{free: make(chan *socket, concurrentRemovals)}
 	for range concurrentRemovals {
-		s, err := openSocket(removalSize)
+		s, err := openSocket(unix.NETLINK_ROUTE, removalSize)
 		if err != nil {
 			return removals{}, errors.Join(err, r.close())
 		}

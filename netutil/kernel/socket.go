@@ -26,7 +26,7 @@ var (
 	errClosed      = os.ErrClosed
 )
 
-// A socket sends requests to the kernel's rtnetlink and waits for the answers.
+// A socket sends requests to the kernel and waits for the answers.
 type socket struct {
 	pid uint32
 
@@ -36,9 +36,9 @@ type socket struct {
 	buf []byte
 }
 
-// openSocket opens a socket whose buffer holds answers of that many bytes.
-func openSocket(size int) (*socket, error) {
-	fd, pid, err := openRoute(unix.SOCK_CLOEXEC)
+// openSocket opens a socket of a netlink protocol whose buffer holds answers of that many bytes.
+func openSocket(protocol, size int) (*socket, error) {
+	fd, pid, err := openNetlink(protocol, unix.SOCK_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
@@ -55,10 +55,10 @@ func openSocket(size int) (*socket, error) {
 	return &socket{fd: fd, pid: pid, buf: make([]byte, size)}, nil
 }
 
-// openRoute opens an rtnetlink socket and returns its port id, by which the
+// openNetlink opens a netlink socket and returns its port id, by which the
 // kernel marks the notifications that the socket's requests cause.
-func openRoute(flags int) (fd int, pid uint32, err error) {
-	fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|flags, unix.NETLINK_ROUTE)
+func openNetlink(protocol, flags int) (fd int, pid uint32, err error) {
+	fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|flags, protocol)
 	if err != nil {
 		return -1, 0, err
 	}

@@ -213,7 +213,7 @@ type subscription struct {
 }
 
 func openSubscription() (*subscription, error) {
-	fd, _, err := openRoute(unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK)
+	fd, _, err := openNetlink(unix.NETLINK_ROUTE, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
