@@ -37,6 +37,8 @@ type Link struct {
 	Master string
 	// McastSnooping is whether a bridge looks into MLD and IGMP.
 	McastSnooping bool
+	// Isolated ports of a bridge do not reach each other.
+	Isolated bool
 	// Up is the operator's wish, Running whether the link carries packets now.
 	Up, Running bool
 }
@@ -142,6 +144,16 @@ func (c *Conn) SetMcastSnooping(name string, on bool) error {
 	data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
 	data.AddRtAttr(nl.IFLA_BR_MCAST_SNOOPING, boolean(on))
 	return c.changeLink("set mcast_snooping of", name, req)
+}
+
+// SetIsolated says whether a port of a bridge reaches others that are isolated.
+func (c *Conn) SetIsolated(name string, on bool) error {
+	req := newLink(nil, 0)
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated(kindBridge))
+	info.AddRtAttr(nl.IFLA_INFO_SLAVE_DATA, nil).AddRtAttr(nl.IFLA_BRPORT_ISOLATED, boolean(on))
+	req.AddData(info)
+	return c.changeLink("set isolated of", name, req)
 }
 
 // changeLink completes a request with the name of its link and sends it.
@@ -258,13 +270,25 @@ func parseLink(r reply) (l Link, master int, ok bool) {
 
 // setInfo takes what the kernel knows of a virtual link of its kind.
 func (l *Link) setInfo(info []byte) {
-	var data []byte
+	var data, port []byte
+	var master string
 	for typ, v := range attributes(info) {
 		switch typ {
 		case nl.IFLA_INFO_KIND:
 			l.Kind = unix.ByteSliceToString(v)
 		case nl.IFLA_INFO_DATA:
 			data = v
+		case nl.IFLA_INFO_SLAVE_KIND:
+			master = unix.ByteSliceToString(v)
+		case nl.IFLA_INFO_SLAVE_DATA:
+			port = v
+		}
+	}
+	if master == kindBridge {
+		for typ, v := range attributes(port) {
+			if typ == nl.IFLA_BRPORT_ISOLATED {
+				l.Isolated = number(v) != 0
+			}
 		}
 	}
 	if l.Kind != kindBridge {

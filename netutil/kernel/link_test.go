@@ -224,3 +224,23 @@ func TestLinkErrors(t *testing.T) {
 		t.Error("Links of a closed Conn succeeded")
 	}
 }
+
+func TestSetIsolated(t *testing.T) {
+	nettest.Enter(t)
+	c := open(t)
+	if err := errors.Join(c.AddBridge(bridge), c.AddVeth(veth)); err != nil {
+		t.Fatal(err)
+	}
+	for _, on := range []bool{false, true, true, false} {
+		if err := c.SetIsolated("nv0", on); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := c.Link("nv0"); err != nil || l.Isolated != on {
+			t.Errorf("isolated is %t, want %t (%v)", l.Isolated, on, err)
+		}
+		links, err := c.Links()
+		if i := slices.IndexFunc(links, func(l kernel.Link) bool { return l.Name == "nv0" }); err != nil || links[i].Isolated != on {
+			t.Errorf("Links: isolated is %t, want %t (%v)", links[i].Isolated, on, err)
+		}
+	}
+}
