@@ -42,6 +42,11 @@ type Config struct {
 	NoIPv4 bool
 	// IID is the mode of pools without ndp6.iid, alloc.MAC when empty.
 	IID alloc.Mode
+
+	// Stale, where set, is called when Docker gave a pool back and leases are
+	// left in it: a release was lost, and only Sweep finds which. It returns at
+	// once; Docker waits for it.
+	Stale func()
 }
 
 // IPAM implements libnetwork's IPAM API. Its methods may be called at once.
@@ -54,6 +59,7 @@ type IPAM struct {
 	secret  []byte
 	noIPv4  bool
 	iid     alloc.Mode
+	stale   func()
 
 	// changes puts changes of pools in one order, in memory and in the store. It
 	// is taken before mu, and held while the store syncs: only calls that create
@@ -81,9 +87,12 @@ func New(c Config) (*IPAM, error) {
 	if _, err := alloc.ParseMode(string(c.IID)); err != nil {
 		return nil, fmt.Errorf("--iid: %w", err)
 	}
+	if c.Stale == nil {
+		c.Stale = func() {}
+	}
 	m := &IPAM{
 		log: c.Log, host: c.Host, source: src, records: c.Pools, leases: c.Leases,
-		secret: secret, noIPv4: c.NoIPv4, iid: c.IID,
+		secret: secret, noIPv4: c.NoIPv4, iid: c.IID, stale: c.Stale,
 		pools: map[string]*pool{}, unpaired: map[inet.MAC]unpaired{},
 	}
 	if err := m.load(); err != nil {

@@ -99,7 +99,8 @@ func (m *IPAM) releaseReserved(p *pool, addr netip.Addr) error {
 }
 
 // ReleasePool takes a pool back. With leases left it is kept until the last one
-// goes: when a replay fails Docker gives pools of running containers back.
+// goes: when a replay fails Docker gives pools of running containers back. More
+// often Docker lost the leases; a sweep tells.
 func (m *IPAM) ReleasePool(_ context.Context, r *ipam.ReleasePoolRequest) error {
 	m.changes.Lock()
 	defer m.changes.Unlock()
@@ -121,6 +122,7 @@ func (m *IPAM) ReleasePool(_ context.Context, r *ipam.ReleasePoolRequest) error 
 	if err := m.change(p, func(r *Pool) error { r.Released = true; return nil }); err != nil {
 		return err
 	}
+	m.stale()
 	return m.dropReleased(p) // The last lease may have gone meanwhile.
 }
 

@@ -9,7 +9,8 @@ import (
 
 // grace is how long a pool or a lease is left alone after Docker asked for it:
 // Docker has a network or an endpoint only after the driver made it, and waits
-// for a driver that restarts meanwhile.
+// for a driver that restarts meanwhile. Nobody makes or joins a network whose
+// pool Docker gave back, so there the moment of the first question is enough.
 const grace = time.Minute
 
 // Known is what is known of who uses pools and addresses.
@@ -124,16 +125,22 @@ func (m *IPAM) poolOf(addr netip.Addr) *pool {
 
 // lostPool reports whether nobody uses p, its leases apart. Whoever calls holds mu.
 func (m *IPAM) lostPool(p *pool, known Known) bool {
-	return !p.closing && !known.Pools[p.prefix] && old(p.touched, known)
+	return !p.closing && !known.Pools[p.prefix] && p.old(p.touched, known)
 }
 
 // lost reports whether l is a lease of p that nobody uses. Whoever calls holds mu.
 func (p *pool) lost(l *lease, known Known) bool {
-	return l != nil && l.settled && !l.leaving && old(l.touched, known) &&
+	return l != nil && l.settled && !l.leaving && p.old(l.touched, known) &&
 		!known.Addrs[l.Addr] && !known.Shared[p.prefix]
 }
 
-func old(touched time.Time, known Known) bool { return known.Since.Sub(touched) > grace }
+// old reports whether what Docker asked for at touched must be in its answers.
+func (p *pool) old(touched time.Time, known Known) bool {
+	if p.record.Released {
+		return touched.Before(known.Since)
+	}
+	return known.Since.Sub(touched) > grace
+}
 
 // now is what records say of the moment.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/ipam/source"
 )
 
 // asked is what is known, by words: prefixes are pools, with a ! shared ones,
@@ -149,6 +150,47 @@ func TestSweepGrace(t *testing.T) {
 	l.play("> plugin")
 	if got := words(l.Unknown(asked(later(), "10.50.0.0/24 10.50.0.1"))); got != "[] [10.50.0.9]" {
 		t.Errorf("from the future: %s", got)
+	}
+}
+
+// TestStale: a pool that Docker gives back with leases left is a sign of lost
+// releases, and a sweep need not wait until they are old.
+func TestStale(t *testing.T) {
+	stale := 0
+	l := newLab(t, func(c *ipam.Config, _ *source.Facts) { c.Stale = func() { stale++ } })
+	l.play(`> pool4 10.50.0.0/24
+> gateway 10.50.0.0/24
+> endpoint 10.50.0.0/24 mac=02
+> pool4 10.51.0.0/24
+> gateway 10.51.0.0/24
+> endpoint 10.51.0.0/24 mac=02
+> release 10.51.0.0/24 10.51.0.2
+> free 10.51.0.0/24
+> free 10.52.0.0/24`)
+	if stale != 0 {
+		t.Errorf("asked for a sweep %d times with no lease left behind", stale)
+	}
+	l.play("> free 10.50.0.0/24")
+	if stale != 1 {
+		t.Errorf("asked for a sweep %d times, want once", stale)
+	}
+	for _, restarted := range []bool{false, true} {
+		if restarted {
+			l.play("> plugin")
+		}
+		if got := words(l.Unknown(asked(time.Now().Add(-time.Minute), ""))); got != "[] []" {
+			t.Errorf("restarted %t: unknown to who asked before: %s", restarted, got)
+		}
+		if got := words(l.Unknown(asked(time.Now(), "10.50.0.2"))); got != "[] []" {
+			t.Errorf("restarted %t: unknown with the endpoint known: %s", restarted, got)
+		}
+	}
+	if got, err := l.Sweep(asked(time.Now(), "")); err != nil || words(got) != "[] [10.50.0.2]" || len(l.Prefixes()) > 0 {
+		t.Errorf("Sweep: %s, %v; pools left %v, want none: it goes with its last lease", words(got), err, l.Prefixes())
+	}
+	l.play("> pool4 10.50.0.0/24\n> endpoint 10.50.0.0/24 mac=02")
+	if got := words(l.Unknown(asked(time.Now(), ""))); got != "[] []" {
+		t.Errorf("a pool that was lent again: %s", got)
 	}
 }
 

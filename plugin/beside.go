@@ -20,7 +20,7 @@ type task func(ctx context.Context) error
 
 // newSweeper returns the task that forgets what Docker forgot, none where
 // Docker is not to be asked.
-func newSweeper(s settings.Settings, networks *driver.Driver, addresses *ipam.IPAM, records *store.Store, log *slog.Logger) []task {
+func newSweeper(s settings.Settings, networks *driver.Driver, addresses *ipam.IPAM, soon sweep.Requests, records *store.Store, log *slog.Logger) []task {
 	if s.DockerSocket == "" {
 		return nil
 	}
@@ -29,6 +29,7 @@ func newSweeper(s settings.Settings, networks *driver.Driver, addresses *ipam.IP
 		Docker:   engine.New(s.DockerSocket),
 		Networks: networks, Addresses: addresses,
 		Daemons: store.Lasting[sweep.Daemon](records, "daemons"),
+		Soon:    soon,
 	})
 	return []task{sweeper.Run}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/plugin/settings"
 	"github.com/ndp6/ndp6/plugin/store"
+	"github.com/ndp6/ndp6/plugin/sweep"
 	"github.com/ndp6/ndp6/plugin/wire"
 )
 
@@ -61,11 +62,12 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	if err := networks.Restore(ctx); err != nil {
 		return fmt.Errorf("restore the host: %w", err)
 	}
-	addresses, err := newIPAM(s, host, records, log)
+	soon := sweep.NewRequests()
+	addresses, err := newIPAM(s, host, soon.Add, records, log)
 	if err != nil {
 		return err
 	}
-	beside := append(newSweeper(s, networks, addresses, records, log), newAdmin(s, networks, log, &open)...)
+	beside := append(newSweeper(s, networks, addresses, soon, records, log), newAdmin(s, networks, log, &open)...)
 	return answer(ctx, s.Sockets, networks, addresses, beside, log)
 }
 
@@ -94,7 +96,7 @@ func newHost(s settings.Settings, records *store.Store, log *slog.Logger, open *
 }
 
 // newIPAM makes the IPAM driver with the records of an earlier process.
-func newIPAM(s settings.Settings, host *reconcile.Host, records *store.Store, log *slog.Logger) (*ipam.IPAM, error) {
+func newIPAM(s settings.Settings, host *reconcile.Host, stale func(), records *store.Store, log *slog.Logger) (*ipam.IPAM, error) {
 	return ipam.New(ipam.Config{
 		Log:       log,
 		Host:      facts{host: host, uplink: s.Uplink},
@@ -105,6 +107,7 @@ func newIPAM(s settings.Settings, host *reconcile.Host, records *store.Store, lo
 		IPv4Pools: s.IPv4Pools,
 		NoIPv4:    s.NoIPv4,
 		IID:       s.IID,
+		Stale:     stale,
 	})
 }
 

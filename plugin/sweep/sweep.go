@@ -29,6 +29,9 @@ const (
 	again = 70 * time.Second
 	// pause lies between the two looks that must agree.
 	pause = 10 * time.Second
+	// settle is how long a sweep that was asked for waits for more to ask, and
+	// for Docker to end the call that was the reason.
+	settle = 2 * time.Second
 	// Retries after an error wait at first this long, then twice as long each.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
@@ -72,13 +75,29 @@ type Daemon struct {
 // daemonKey is the key of the one record in Daemons.
 const daemonKey = "docker"
 
-// Config is what a Sweeper is made of. All fields are required.
+// Config is what a Sweeper is made of. All fields but Soon are required.
 type Config struct {
 	Log       *slog.Logger
 	Docker    Docker
 	Networks  Networks
 	Addresses Addresses
 	Daemons   Daemons
+	// Soon asks for a sweep before the next periodic one.
+	Soon Requests
+}
+
+// Requests ask for a sweep. The zero value holds none, and never will.
+type Requests chan struct{}
+
+// NewRequests returns Requests without one.
+func NewRequests() Requests { return make(Requests, 1) }
+
+// Add asks for a sweep and returns at once. Several requests are one until it begins.
+func (r Requests) Add() {
+	select {
+	case r <- struct{}{}:
+	default:
+	}
 }
 
 // A Sweeper asks Docker what it has, and forgets the rest. Make it with New.
@@ -94,7 +113,8 @@ func New(c Config) *Sweeper { return &Sweeper{Config: c} }
 // errStranger says that the daemon is not known to be that of the networks.
 var errStranger = errors.New("not the daemon of these networks")
 
-// Run sweeps now, and then periodically, until ctx ends, and returns nil then.
+// Run sweeps now, then periodically and when asked, until ctx ends, and returns
+// nil then.
 func (s *Sweeper) Run(ctx context.Context) error {
 	retry, next := firstRetry, again
 	for {
@@ -118,6 +138,17 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
+		case <-s.Soon:
+			next = again
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(settle):
+			}
+			select {
+			case <-s.Soon:
+			default:
+			}
 		}
 	}
 }

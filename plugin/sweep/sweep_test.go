@@ -221,6 +221,45 @@ func TestRun(t *testing.T) {
 	})
 }
 
+// TestRunWhenAsked: requests are one sweep, and never one at once: Docker still
+// waits for the call that was the reason. What was too young then is looked for
+// again.
+func TestRunWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Soon = sweep.NewRequests()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		expect := func(after time.Duration, looks int) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if got := r.docker.looked(nil); got != looks {
+				t.Errorf("%d looks after %s more, want %d", got, after, looks)
+			}
+		}
+		expect(0, 1)
+		expect(70*time.Second, 2)
+		expect(time.Minute, 2)
+		for range 3 {
+			r.Soon.Add()
+		}
+		expect(time.Second, 2)
+		r.Soon.Add()
+		expect(time.Second, 3)
+		expect(69*time.Second, 3)
+		expect(time.Second, 4)
+		expect(10*time.Minute, 5)
+		r.Soon.Add()
+		synctest.Wait()
+		cancel() // while it waits for more
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestRunEnds: the end of the context ends the pause between two looks.
 func TestRunEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
