@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -50,6 +51,21 @@ func (l *Lab) AddHost(ctx context.Context, number int, root string) (*Host, erro
 	l.nodes = append(l.nodes, node)
 	l.hosts = append(l.hosts, h)
 	return h, l.connect(ctx, node, number)
+}
+
+// Sandbox is the network namespace of a running container as a node: what it
+// sends has passed no check but those that a container's own traffic passes. It
+// goes with the container.
+func (h *Host) Sandbox(ctx context.Context, container string) (*Node, error) {
+	pid, err := h.Docker(ctx, "inspect", "-f", "{{.State.Pid}}", container)
+	if err != nil {
+		return nil, err
+	}
+	path := h.Path(filepath.Join("/proc", strings.TrimSpace(pid), "ns/net"))
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("find the sandbox of %s: %w", container, err)
+	}
+	return &Node{Name: container, sandbox: path}, nil
 }
 
 // AddUplink gives the host a second link to the LAN, with the address of

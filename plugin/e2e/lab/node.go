@@ -22,9 +22,10 @@ import (
 type Node struct {
 	Name string
 
-	holder *exec.Cmd // its namespaces are the node's
-	stdin  io.Closer // the holder ends when this closes
-	inside bool      // commands run in the holder's mounts and processes too
+	holder  *exec.Cmd // its namespaces are the node's
+	stdin   io.Closer // the holder ends when this closes
+	inside  bool      // commands run in the holder's mounts and processes too
+	sandbox string    // of a container: the path of its namespace, in place of a holder
 }
 
 // plainNode holds a network namespace. cat ends when the run does.
@@ -67,7 +68,12 @@ func hold(ctx context.Context, n *Node, namespaces uintptr, command []string, fi
 func (n *Node) pid() int { return n.holder.Process.Pid }
 
 // NetNS is the path of the node's network namespace.
-func (n *Node) NetNS() string { return fmt.Sprintf("/proc/%d/ns/net", n.pid()) }
+func (n *Node) NetNS() string {
+	if n.sandbox != "" {
+		return n.sandbox
+	}
+	return fmt.Sprintf("/proc/%d/ns/net", n.pid())
+}
 
 // Path is where this process finds a file of the node's. The last element
 // must not be an absolute link.
@@ -94,9 +100,9 @@ func (n *Node) exec(ctx context.Context, stdin io.Reader, args ...string) (strin
 
 // command prepares a command in the node. Not "ip netns exec": that hides the cgroups.
 func (n *Node) command(ctx context.Context, args ...string) *exec.Cmd {
-	enter := []string{"--target", fmt.Sprint(n.pid()), "--net"}
+	enter := []string{"--net=" + n.NetNS()}
 	if n.inside {
-		enter = append(enter, "--mount", "--pid")
+		enter = append(enter, "--target", fmt.Sprint(n.pid()), "--mount", "--pid")
 	}
 	cmd := exec.CommandContext(ctx, "nsenter", append(append(enter, "--"), args...)...)
 	cmd.Env = environ()

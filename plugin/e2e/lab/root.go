@@ -25,13 +25,15 @@ func Releases() []Release {
 	return []Release{
 		{Suite: "bookworm", Docker: "20.10"}, // The client is in docker.io.
 		{Suite: "trixie", Docker: "26.1", packages: []string{"docker-cli"}},
-		{Suite: "sid", Docker: "28.5", packages: []string{"docker-cli", "docker-compose"}},
+		// debootstrap does not know who provides the message bus and the login
+		// manager that firewalld needs.
+		{Suite: "sid", Docker: "28.5", packages: []string{"docker-cli", "docker-compose", "firewalld", "dbus", "libpam-systemd"}},
 	}
 }
 
-// basePackages are in every root.
+// basePackages are in every root. Debian's iptables is both, nft and legacy.
 func basePackages() []string {
-	return []string{"docker.io", "iptables", "nftables", "iproute2", "ca-certificates"}
+	return []string{"docker.io", "iptables", "nftables", "iproute2", "ca-certificates", "ufw"}
 }
 
 // stamp changes when what is in the root does.

@@ -1,0 +1,50 @@
+package lab
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Numbers of protocols and TCP flags.
+const (
+	protoTCP = 6
+
+	tcpSYN = 0x02
+	tcpRST = 0x04
+	tcpACK = 0x10
+)
+
+// tcpSize is that of a TCP header without options.
+const tcpSize = 20
+
+// syn is a TCP header that asks for a connection, with its checksum.
+func syn(src, dst netip.AddrPort, sequence uint32) []byte {
+	h := make([]byte, tcpSize)
+	binary.BigEndian.PutUint16(h[0:], src.Port())
+	binary.BigEndian.PutUint16(h[2:], dst.Port())
+	binary.BigEndian.PutUint32(h[4:], sequence)
+	h[12] = tcpSize / 4 << 4
+	h[13] = tcpSYN
+	binary.BigEndian.PutUint16(h[14:], 0xffff)
+	// RFC 9293 3.1: the checksum covers the addresses, the protocol and the length.
+	pseudo := append(src.Addr().AsSlice(), dst.Addr().AsSlice()...)
+	pseudo = append(pseudo, 0, protoTCP, 0, tcpSize)
+	binary.BigEndian.PutUint16(h[16:], checksum(append(pseudo, h...)))
+	return h
+}
+
+// SYNFrame is an Ethernet frame with a TCP SYN, whatever its addresses are.
+func SYNFrame(from, to [6]byte, src, dst netip.AddrPort) []byte {
+	f := append(to[:], from[:]...)
+	if src.Addr().Is6() {
+		f = append(f, 0x86, 0xdd, 0x60, 0, 0, 0, 0, tcpSize, protoTCP, 64)
+	} else {
+		h := []byte{0x45, 0, 0, 20 + tcpSize, 0, 0, 0, 0, 64, protoTCP, 0, 0}
+		sum := checksum(append(append(h[:12:12], src.Addr().AsSlice()...), dst.Addr().AsSlice()...))
+		binary.BigEndian.PutUint16(h[10:], sum)
+		f = append(append(f, 0x08, 0), h...)
+	}
+	f = append(f, src.Addr().AsSlice()...)
+	f = append(f, dst.Addr().AsSlice()...)
+	return append(f, syn(src, dst, 1)...)
+}
