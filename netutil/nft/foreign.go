@@ -25,7 +25,7 @@ func isForeignForward(c *nftables.Chain) bool {
 // chain; without statements in want, there is to be none.
 func (f foreignChain) queue(nf *nftables.Conn, want Rule) (changed bool, err error) {
 	missing := len(want) > 0
-	text, err := ruleText(byte(f.chain.Table.Family), want.compile())
+	text, err := ruleText(byte(f.chain.Table.Family), want.compile(Inet))
 	if err != nil {
 		return false, fmt.Errorf("accept rule: %w", err)
 	}
@@ -44,7 +44,7 @@ func (f foreignChain) queue(nf *nftables.Conn, want Rule) (changed bool, err err
 	}
 	if missing {
 		nf.AddRule(&nftables.Rule{
-			Table: f.chain.Table, Chain: f.chain, Exprs: want.compile(),
+			Table: f.chain.Table, Chain: f.chain, Exprs: want.compile(Inet),
 			UserData: userdata.AppendString(nil, userdata.TypeComment, Owner),
 		})
 		changed = true

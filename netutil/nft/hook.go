@@ -2,8 +2,7 @@ package nft
 
 import (
 	"fmt"
-
-	"github.com/google/nftables"
+	"strconv"
 )
 
 // Hook is where a chain meets packets. Packets that reach its end are accepted.
@@ -27,39 +26,76 @@ type HookPoint string
 
 // The hook points.
 const (
+	Prerouting  HookPoint = "prerouting"
+	Input       HookPoint = "input"
 	Forward     HookPoint = "forward"
+	Output      HookPoint = "output"
 	Postrouting HookPoint = "postrouting"
 )
 
 // The priorities that have names, to count from.
 const (
-	PriorityFilter    = 0
-	PrioritySourceNAT = 100 // the only one at which a NAT chain may rewrite sources
+	PriorityBridge         = -300 // Bridge: before anything else of a bridge
+	PriorityRaw            = -300
+	PriorityDestinationNAT = -100 // at which a NAT chain may rewrite destinations
+	PriorityFilter         = 0
+	PrioritySourceNAT      = 100 // the only one at which a NAT chain may rewrite sources
 )
 
-// String returns the hook as nft prints it.
-func (h Hook) String() string {
-	return fmt.Sprintf("type %s hook %s priority %s; policy accept;", h.Type, h.Point, h.priority())
+// String returns the hook as nft prints it in an Inet table.
+func (h Hook) String() string { return h.text(Inet) }
+
+func (h Hook) text(f Family) string {
+	return fmt.Sprintf("type %s hook %s priority %s; policy accept;", h.Type, h.Point, h.priority(f))
 }
 
-func (h Hook) priority() string {
-	name, base := "filter", PriorityFilter
-	if h.Type == NAT {
-		name, base = "srcnat", PrioritySourceNAT
+// priority returns the priority counted from a name that is not far away.
+func (h Hook) priority(f Family) string {
+	type named struct {
+		name  string
+		base  int
+		point HookPoint
 	}
-	switch d := h.Priority - base; {
-	case d < 0:
-		return fmt.Sprintf("%s - %d", name, -d)
-	case d > 0:
-		return fmt.Sprintf("%s + %d", name, d)
+	names := []named{
+		{"raw", PriorityRaw, ""},
+		{"mangle", -150, ""},
+		{"dstnat", PriorityDestinationNAT, Prerouting},
+		{"filter", PriorityFilter, ""},
+		{"security", 50, ""},
+		{"srcnat", PrioritySourceNAT, Postrouting},
+	}
+	if f == Bridge {
+		names = []named{
+			{"dstnat", -300, Prerouting}, {"filter", -200, ""}, {"out", 100, Output}, {"srcnat", 300, Postrouting},
+		}
+	}
+	for _, n := range names {
+		d := h.Priority - n.base
+		switch {
+		case n.point != "" && n.point != h.Point, d < -10, d > 10:
+		case d < 0:
+			return fmt.Sprintf("%s - %d", n.name, -d)
+		case d > 0:
+			return fmt.Sprintf("%s + %d", n.name, d)
+		default:
+			return n.name
+		}
+	}
+	return strconv.Itoa(h.Priority)
+}
+
+// number returns the kernel's number for the hook point, the same for all families.
+func (p HookPoint) number() uint32 {
+	switch p {
+	case Prerouting:
+		return 0
+	case Input:
+		return 1
+	case Forward:
+		return 2
+	case Output:
+		return 3
 	default:
-		return name
+		return 4
 	}
-}
-
-func (h Hook) number() *nftables.ChainHook {
-	if h.Point == Postrouting {
-		return nftables.ChainHookPostrouting
-	}
-	return nftables.ChainHookForward
 }

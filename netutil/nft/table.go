@@ -66,13 +66,13 @@ func (t Table) compile() (*kernelTable, error) {
 		if c.Hook != nil {
 			policy := nftables.ChainPolicyAccept
 			chain.Type = nftables.ChainType(c.Hook.Type)
-			chain.Hooknum = c.Hook.number()
+			chain.Hooknum = new(nftables.ChainHook(c.Hook.Point.number()))
 			chain.Priority = new(nftables.ChainPriority(c.Hook.Priority))
 			chain.Policy = &policy
 		}
 		out.chains = append(out.chains, chain)
 		for _, r := range c.Rules {
-			out.rules[c.Name] = append(out.rules[c.Name], r.compile())
+			out.rules[c.Name] = append(out.rules[c.Name], r.compile(t.Family))
 		}
 	}
 	return out, nil
@@ -81,7 +81,7 @@ func (t Table) compile() (*kernelTable, error) {
 func (s Set) compile(t *nftables.Table) (*nftables.Set, error) {
 	parts := make([]nftables.SetDatatype, len(s.Type))
 	for i, p := range s.Type {
-		parts[i] = p.datatype()
+		parts[i] = datatype(p)
 	}
 	key, err := nftables.ConcatSetType(parts...)
 	if err != nil {
@@ -153,4 +153,11 @@ func withSetIDs(exprs []expr.Any, sets []*nftables.Set) []expr.Any {
 		}
 	}
 	return exprs
+}
+
+func datatype(t Type) nftables.SetDatatype {
+	if t == IPv4Type {
+		return nftables.TypeIPAddr
+	}
+	return nftables.TypeIFName
 }
