@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -38,9 +39,13 @@ func (m memory) Delete(name string) error {
 type node struct {
 	*reconcile.Loop
 	host    *reconcile.Host
+	conn    *kernel.Conn
 	speaker *ndisc.Speaker
 	// looked counts how often the whole host was observed.
-	looked    *atomic.Int64
+	looked *atomic.Int64
+	// changed is when the host was changed last, as a duration since made.
+	made      time.Time
+	changed   *atomic.Int64
 	networks  []plan.Network
 	endpoints map[string]plan.Endpoint
 	up        plan.Uplinks
@@ -80,23 +85,36 @@ func newNode(tb testing.TB, ledger memory, change ...func(*reconcile.HostConfig)
 	for _, f := range change {
 		f(&config)
 	}
-	n := &node{speaker: speaker, looked: new(atomic.Int64), endpoints: make(map[string]plan.Endpoint)}
+	n := &node{conn: conn, speaker: speaker, looked: new(atomic.Int64), made: time.Now(), changed: new(atomic.Int64), endpoints: make(map[string]plan.Endpoint)}
 	if n.host, err = reconcile.NewHost(config); err != nil {
 		tb.Fatal(err)
 	}
-	n.Loop = reconcile.New(counted{n.host, n.looked}, n, reconcile.Period, log)
+	n.Loop = reconcile.New(counted{n.host, n}, n, reconcile.Period, log)
 	return n
 }
 
-// counted is a Host that counts passes.
+// counted is a Host that counts passes and notes changes.
 type counted struct {
 	*reconcile.Host
-	looked *atomic.Int64
+	node *node
 }
 
 func (c counted) Observe(want plan.Host) (plan.Host, error) {
-	c.looked.Add(1)
+	c.node.looked.Add(1)
 	return c.Host.Observe(want)
+}
+
+func (c counted) Apply(op plan.Op) error {
+	defer func() { c.node.changed.Store(int64(time.Since(c.node.made))) }()
+	return c.Host.Apply(op)
+}
+
+func (c counted) SetRules(want plan.Host) (bool, error) {
+	changed, err := c.Host.SetRules(want)
+	if changed {
+		c.node.changed.Store(int64(time.Since(c.node.made)))
+	}
+	return changed, err
 }
 
 func checkOnly(c *reconcile.HostConfig) { c.CheckSysctls = true }
@@ -110,11 +128,11 @@ func (n *node) pass(tb testing.TB) {
 }
 
 // serve makes a network with an endpoint that joined.
-func (n *node) serve(t *testing.T) {
-	t.Helper()
+func (n *node) serve(tb testing.TB) {
+	tb.Helper()
 	n.networks = []plan.Network{web}
-	n.pass(t)
-	n.sync(t, box(0))
+	n.pass(tb)
+	n.sync(tb, box(0))
 	e := box(0)
 	e.Joining = false
 	n.endpoints[e.ID] = e
@@ -160,12 +178,12 @@ var carrier = regexp.MustCompile(`NO-CARRIER,|,LOWER_UP|,M-DOWN|state \w+ |(link
 
 // observe tells what a host has, for comparison: in no order, because the
 // kernel has none for what is added again.
-func observe(t *testing.T) []string {
-	t.Helper()
-	text := nettest.Run(t,
+func observe(tb testing.TB) []string {
+	tb.Helper()
+	text := nettest.Run(tb,
 		"ip -o link show", "ip -o addr show", "ip -4 route show table all", "ip -6 route show table all",
 		"ip neigh show nud permanent", "ip -6 neigh show proxy", "nft list ruleset",
-	) + settings(t)
+	) + settings(tb)
 	lines := strings.Split(carrier.ReplaceAllString(text, ""), "\n")
 	// The kernel derives these from addresses, some time later.
 	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, "table local") })
@@ -173,15 +191,15 @@ func observe(t *testing.T) []string {
 	return lines
 }
 
-func settings(t *testing.T) string {
-	t.Helper()
+func settings(tb testing.TB) string {
+	tb.Helper()
 	var lines []string
 	for _, link := range []string{"all", "default", "lo", "eth0", "eth1"} {
 		for _, key := range []string{"forwarding", "accept_ra", "proxy_ndp"} {
 			lines = append(lines, "sysctl net.ipv6.conf."+link+"."+key)
 		}
 	}
-	return nettest.Run(t, append(lines, "sysctl net.ipv4.ip_forward", "sysctl net.ipv6.neigh.eth0.proxy_delay")...)
+	return nettest.Run(tb, append(lines, "sysctl net.ipv4.ip_forward", "sysctl net.ipv6.neigh.eth0.proxy_delay")...)
 }
 
 func expectHost(t *testing.T, want []string) {
