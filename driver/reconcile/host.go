@@ -321,7 +321,7 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 			}
 		})
 	})
-	watch(func() error { return h.rules.Watch(ctx, changed) })
+	watch(func() error { return h.rules.Watch(ctx, func(string, error) { changed() }) })
 	return errors.Join(<-errc, <-errc)
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/google/nftables/expr"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,21 +14,17 @@ type expression struct {
 	data []byte
 }
 
-func parseExpression(b []byte) (expression, error) {
+func parseExpression(b []byte) expression {
 	var e expression
-	ad, err := netlink.NewAttributeDecoder(b)
-	if err != nil {
-		return e, err
-	}
-	for ad.Next() {
-		switch ad.Type() {
+	for t, v := range attrs(b) {
+		switch t {
 		case unix.NFTA_EXPR_NAME:
-			e.name = ad.String()
+			e.name = text(v)
 		case unix.NFTA_EXPR_DATA:
-			e.data = ad.Bytes()
+			e.data = v
 		}
 	}
-	return e, ad.Err()
+	return e
 }
 
 // text returns the expression without what varies while it stays the same
@@ -46,30 +41,46 @@ func (e expression) text(family byte) string {
 	return fmt.Sprintf("%s %x", e.name, b)
 }
 
-// known decodes the expressions that our rules are made of, else nil.
-func (e expression) known(family byte) expr.Any {
-	var known expr.Any
+// blank returns the expressions that our rules are made of, else nil.
+func (e expression) blank() expr.Any {
 	switch e.name {
 	case "meta":
-		known = &expr.Meta{}
+		return &expr.Meta{}
 	case "ct":
-		known = &expr.Ct{}
+		return &expr.Ct{}
 	case "payload":
-		known = &expr.Payload{}
+		return &expr.Payload{}
+	case "exthdr":
+		return &expr.Exthdr{}
+	case "fib":
+		return &expr.Fib{}
 	case "cmp":
-		known = &expr.Cmp{}
+		return &expr.Cmp{}
 	case "bitwise":
-		known = &expr.Bitwise{}
+		return &expr.Bitwise{}
 	case "lookup":
-		known = &expr.Lookup{}
+		return &expr.Lookup{}
+	case "limit":
+		return &expr.Limit{}
 	case "counter":
 		return &expr.Counter{}
+	case "objref":
+		return &expr.Objref{}
 	case "masq":
-		known = &expr.Masq{}
+		return &expr.Masq{}
+	case "nat":
+		return &expr.NAT{}
 	case "immediate":
-		known = &expr.Immediate{}
-	default:
-		return nil
+		return &expr.Immediate{}
+	}
+	return nil
+}
+
+// known decodes the expression, nil where that cannot be done.
+func (e expression) known(family byte) expr.Any {
+	known := e.blank()
+	if _, ok := known.(*expr.Counter); ok || known == nil {
+		return known
 	}
 	if err := expr.Unmarshal(family, e.data, known); err != nil {
 		return nil
@@ -77,6 +88,8 @@ func (e expression) known(family byte) expr.Any {
 	switch k := known.(type) {
 	case *expr.Lookup:
 		k.SetID = 0
+	case *expr.NAT:
+		k.RegAddrMax, k.RegProtoMax, k.Specified = k.RegAddrMin, k.RegProtoMin, false
 	case *expr.Immediate:
 		if k.Register == unix.NFT_REG_VERDICT && len(k.Data) == 0 {
 			verdict := &expr.Verdict{}
@@ -95,18 +108,14 @@ func (e expression) comment() string {
 	if e.name != "match" {
 		return ""
 	}
-	ad, err := netlink.NewAttributeDecoder(e.data)
-	if err != nil {
-		return ""
-	}
 	var name string
 	var info []byte
-	for ad.Next() {
-		switch ad.Type() {
+	for t, v := range attrs(e.data) {
+		switch t {
 		case unix.NFTA_MATCH_NAME:
-			name = ad.String()
+			name = text(v)
 		case unix.NFTA_MATCH_INFO:
-			info = ad.Bytes()
+			info = v
 		}
 	}
 	if name != "comment" {

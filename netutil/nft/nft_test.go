@@ -89,6 +89,7 @@ func open(tb testing.TB) *nft.Conn {
 func listed(tb testing.TB) string {
 	tb.Helper()
 	text := nettest.Run(tb, "nft -s list table inet ndp6")
+	text = regexp.MustCompile(` # progname .*|\tflags .*owner.*\n+`).ReplaceAllString(text, "")
 	elements := regexp.MustCompile(`elements = \{[^}]*\}`)
 	return elements.ReplaceAllStringFunc(text, func(s string) string {
 		s = strings.TrimSuffix(strings.TrimPrefix(s, "elements = {"), "}")
@@ -199,6 +200,7 @@ func TestEnsure(t *testing.T) {
 			nettest.Enter(t)
 			nettest.Run(t, "ip6tables-nft -P FORWARD DROP", "iptables-nft -P FORWARD DROP")
 			c := open(t)
+			c.Pretend(func(f *nft.Features) { f.Owned = false })
 			want := sample()
 			if changed, err := c.Ensure(want); err != nil || !changed {
 				t.Fatalf("first: changed %t, %v", changed, err)

@@ -1,107 +1,167 @@
 package nft
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"hash/maphash"
 
-	"github.com/google/nftables"
-	"github.com/google/nftables/expr"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// state is what the kernel holds of ours and where it would hold more.
-type state struct {
-	tables  map[Family][]string // images; an absent table has none
-	foreign []foreignChain
+// observedTable is a table of ours as the kernel has it.
+type observedTable struct {
+	image  string
+	tally  map[setKey]tally
+	flags  uint32
+	owner  uint32 // port of the socket that owns it, 0: nobody
+	counts map[string]Counter
 }
 
-// observe reads the state between two transactions, not across one. The error
-// is EAGAIN where others leave no time for it.
-func (c *Conn) observe() (state, error) {
-	for range attempts {
-		before, err := c.generation()
-		if err != nil {
-			return state{}, err
-		}
-		s, err := c.observeOnce()
-		after, errAfter := c.generation()
-		if errAfter != nil {
-			return state{}, errAfter
-		}
-		if before == after {
-			return s, err
-		}
-	}
-	return state{}, fmt.Errorf("read nftables: %w", unix.EAGAIN)
-}
-
-func (c *Conn) observeOnce() (state, error) {
-	s := state{tables: make(map[Family][]string)}
-	chains, err := c.nf.ListChains()
-	if err != nil {
-		return s, fmt.Errorf("list chains: %w", err)
-	}
-	tables, err := c.nf.ListTables()
-	if err != nil {
-		return s, fmt.Errorf("list tables: %w", err)
-	}
-	for _, f := range families() {
-		want := f.table()
-		i := slices.IndexFunc(tables, func(t *nftables.Table) bool {
-			return t.Family == want.Family && t.Name == want.Name
-		})
-		if i < 0 {
-			continue
-		}
-		if s.tables[f], err = c.observeTable(tables[i], chains); err != nil {
-			return s, err
-		}
-	}
-	for _, chain := range chains {
-		if isForeignForward(chain) {
-			rules, err := c.rules(chain)
-			if err != nil {
-				return s, err
+// observeTable reads a table of ours, nil where there is none.
+func (s *socket) observeTable(f Family, seed maphash.Seed) (*observedTable, error) {
+	out := &observedTable{tally: make(map[setKey]tally), counts: make(map[string]Counter)}
+	err := s.request(unix.NFT_MSG_GETTABLE, 0, f.number(), func(e *encoder) {
+		e.string(unix.NFTA_TABLE_NAME, Owner)
+	}, func(_ uint16, b []byte) error {
+		for t, v := range attrs(b) {
+			switch t {
+			case unix.NFTA_TABLE_FLAGS:
+				out.flags = number(v)
+			case tableOwner:
+				out.owner = number(v)
 			}
-			s.foreign = append(s.foreign, foreignChain{chain: chain, rules: rules})
 		}
+		return nil
+	})
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil, nil
 	}
-	return s, nil
+	if err != nil {
+		return nil, fmt.Errorf("read table: %w", err)
+	}
+	var image imageBuilder
+	if err := s.observeChains(f, &image); err != nil {
+		return nil, err
+	}
+	if err := s.observeSets(f, seed, &image, out.tally); err != nil {
+		return nil, err
+	}
+	if out.counts, err = s.counters(f); err != nil {
+		return nil, err
+	}
+	for name := range out.counts {
+		image.counter(name)
+	}
+	out.image = image.String()
+	return out, nil
 }
 
-func (c *Conn) observeTable(t *nftables.Table, chains []*nftables.Chain) ([]string, error) {
-	var b imageBuilder
-	b.table(t)
-	for _, chain := range chains {
-		if chain.Table.Family != t.Family || chain.Table.Name != t.Name {
-			continue
+func (s *socket) observeChains(f Family, image *imageBuilder) error {
+	var chains []chainShape
+	err := s.request(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, f.number(), nil, func(_ uint16, b []byte) error {
+		if c, table := parseChain(b); table == Owner {
+			chains = append(chains, c)
 		}
-		b.chain(chain)
-		rules, err := c.rules(chain)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list chains: %w", err)
+	}
+	for _, c := range chains {
+		image.chain(c)
+		rules, err := s.rules(f.number(), Owner, c.name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for i, r := range rules {
-			b.rule(chain.Name, i, r.text)
+			image.rule(c.name, i, r.text)
 		}
 	}
-	sets, err := c.nf.GetSets(t)
+	return nil
+}
+
+func parseChain(b []byte) (c chainShape, table string) {
+	for t, v := range attrs(b) {
+		switch t {
+		case unix.NFTA_CHAIN_TABLE:
+			table = text(v)
+		case unix.NFTA_CHAIN_NAME:
+			c.name = text(v)
+		case unix.NFTA_CHAIN_POLICY:
+			c.policy = number(v)
+		case unix.NFTA_CHAIN_TYPE:
+			c.kind = text(v)
+		case unix.NFTA_CHAIN_HOOK:
+			c.base = true
+			for t, v := range attrs(v) {
+				switch t {
+				case unix.NFTA_HOOK_HOOKNUM:
+					c.hook = number(v)
+				case unix.NFTA_HOOK_PRIORITY:
+					c.priority = int32(number(v)) //nolint:gosec // two's complement is meant.
+				}
+			}
+		}
+	}
+	return c, table
+}
+
+func (s *socket) observeSets(f Family, seed maphash.Seed, image *imageBuilder, tallies map[setKey]tally) error {
+	var sets []setShape
+	err := s.request(unix.NFT_MSG_GETSET, unix.NLM_F_DUMP, f.number(), func(e *encoder) {
+		e.string(unix.NFTA_SET_TABLE, Owner)
+	}, func(_ uint16, b []byte) error {
+		if set, table := parseSet(b); table == Owner {
+			sets = append(sets, set)
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("list sets: %w", err)
+		return fmt.Errorf("list sets: %w", err)
 	}
-	for _, s := range sets {
-		b.set(s)
-		elements, err := c.nf.GetSetElements(s)
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, set := range sets {
+		image.set(set)
+		k := setKey{f, set.name}
+		name := k.String()
+		var sum tally
+		err := s.elements(k, func(r *rawElement) {
+			_, all := r.hashes(&h, name)
+			sum.count++
+			sum.sum += all
+		})
 		if err != nil {
-			return nil, fmt.Errorf("list set %s: %w", s.Name, err)
+			return fmt.Errorf("list set %s: %w", set.name, err)
 		}
-		b.elements(s.Name, elements)
+		tallies[k] = sum
 	}
-	return b.image(), nil
+	return nil
+}
+
+func parseSet(b []byte) (s setShape, table string) {
+	for t, v := range attrs(b) {
+		switch t {
+		case unix.NFTA_SET_TABLE:
+			table = text(v)
+		case unix.NFTA_SET_NAME:
+			s.name = text(v)
+		case unix.NFTA_SET_FLAGS:
+			s.flags = number(v)
+		case unix.NFTA_SET_KEY_TYPE:
+			s.keyType = number(v)
+		case unix.NFTA_SET_KEY_LEN:
+			s.keySize = number(v)
+		case unix.NFTA_SET_DATA_TYPE:
+			s.dataType = number(v)
+		case unix.NFTA_SET_DATA_LEN:
+			s.dataSize = number(v)
+		}
+	}
+	if s.dataType == verdictData {
+		s.dataSize = 0 // the kernel says how large its own structure is
+	}
+	return s, table
 }
 
 // rule is a rule that the kernel holds.
@@ -111,97 +171,63 @@ type rule struct {
 	comment string
 }
 
-// rules reads a chain. google/nftables drops expressions that it does not
-// know, and stops at one that it cannot read; in other people's chains there
-// may be any.
-func (c *Conn) rules(chain *nftables.Chain) ([]rule, error) {
-	attrs, err := netlink.MarshalAttributes([]netlink.Attribute{
-		{Type: unix.NFTA_RULE_TABLE, Data: []byte(chain.Table.Name + "\x00")},
-		{Type: unix.NFTA_RULE_CHAIN, Data: []byte(chain.Name + "\x00")},
+// rules reads a chain, in which other people may have anything.
+func (s *socket) rules(family byte, table, chain string) ([]rule, error) {
+	var rules []rule
+	err := s.request(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, family, func(e *encoder) {
+		e.string(unix.NFTA_RULE_TABLE, table)
+		e.string(unix.NFTA_RULE_CHAIN, chain)
+	}, func(_ uint16, b []byte) error {
+		rules = append(rules, parseRule(family, b))
+		return nil
 	})
 	if err != nil {
-		return nil, err
-	}
-	msgs, err := c.execute(unix.NFT_MSG_GETRULE, netlink.Dump, byte(chain.Table.Family), attrs)
-	if err != nil {
-		return nil, fmt.Errorf("list rules of chain %s: %w", chain.Name, err)
-	}
-	var rules []rule
-	for _, m := range msgs {
-		r, err := parseRule(byte(chain.Table.Family), m.Data[nfgenSize:])
-		if err != nil {
-			return nil, fmt.Errorf("read rule of chain %s: %w", chain.Name, err)
-		}
-		rules = append(rules, r)
+		return nil, fmt.Errorf("list rules of chain %s: %w", chain, err)
 	}
 	return rules, nil
 }
 
-func parseRule(family byte, data []byte) (rule, error) {
+func parseRule(family byte, b []byte) rule {
 	var r rule
-	ad, err := netlink.NewAttributeDecoder(data)
-	if err != nil {
-		return r, err
-	}
-	ad.ByteOrder = binary.BigEndian
-	for ad.Next() {
-		switch ad.Type() {
+	for t, v := range attrs(b) {
+		switch t {
 		case unix.NFTA_RULE_HANDLE:
-			r.handle = ad.Uint64()
+			r.handle = number64(v)
 		case unix.NFTA_RULE_USERDATA:
-			r.comment = userComment(ad.Bytes())
+			r.comment = userComment(v)
 		case unix.NFTA_RULE_EXPRESSIONS:
-			ad.Nested(func(list *netlink.AttributeDecoder) error {
-				for list.Next() {
-					e, err := parseExpression(list.Bytes())
-					if err != nil {
-						return err
-					}
-					r.text += e.text(family) + "\n"
-					if r.comment == "" {
-						r.comment = e.comment()
-					}
+			for _, v := range attrs(v) {
+				e := parseExpression(v)
+				r.text += e.text(family) + "\n"
+				if r.comment == "" {
+					r.comment = e.comment()
 				}
-				return nil
-			})
-		}
-	}
-	return r, ad.Err()
-}
-
-// generation returns the number of the last transaction.
-func (c *Conn) generation() (uint32, error) {
-	msgs, err := c.execute(unix.NFT_MSG_GETGEN, 0, unix.NFPROTO_UNSPEC, nil)
-	if err != nil {
-		return 0, fmt.Errorf("read nftables generation: %w", err)
-	}
-	for _, m := range msgs {
-		ad, err := netlink.NewAttributeDecoder(m.Data[nfgenSize:])
-		if err != nil {
-			return 0, fmt.Errorf("read nftables generation: %w", err)
-		}
-		ad.ByteOrder = binary.BigEndian
-		for ad.Next() {
-			if ad.Type() == unix.NFTA_GEN_ID {
-				return ad.Uint32(), nil
 			}
 		}
 	}
-	return 0, errors.New("read nftables generation: the kernel's answer has none")
+	return r
 }
 
-func ruleText(family byte, exprs []expr.Any) (string, error) {
-	var text strings.Builder
-	for _, e := range exprs {
-		b, err := expr.Marshal(family, e)
-		if err != nil {
-			return "", err
+// generation returns the number of the last transaction, which may not have
+// been told to everybody yet.
+func (s *socket) generation() (uint32, error) {
+	var generation uint32
+	err := s.request(unix.NFT_MSG_GETGEN, 0, unix.AF_UNSPEC, nil, func(_ uint16, b []byte) error {
+		for t, v := range attrs(b) {
+			if t == unix.NFTA_GEN_ID {
+				generation = number(v)
+			}
 		}
-		parsed, err := parseExpression(b)
-		if err != nil {
-			return "", err
-		}
-		text.WriteString(parsed.text(family) + "\n")
+		return nil
+	})
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		return 0, fmt.Errorf("%w: %w", ErrNoNftables, err)
 	}
-	return text.String(), nil
+	if err == nil && generation == 0 {
+		err = errors.New("the kernel's answer has none")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read nftables generation: %w", err)
+	}
+	return generation, nil
 }

@@ -1,163 +1,263 @@
 package nft
 
 import (
+	"encoding/binary"
 	"fmt"
-	"slices"
 
-	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 )
 
-// chunk is how many elements go into one message: its length has 16 bits.
-const chunk = 500
-
-// kernelTable is a table as the netlink messages that make it describe it.
+// kernelTable is a table as the netlink messages that make it describe it,
+// but for elements.
 type kernelTable struct {
-	table    *nftables.Table
-	sets     []*nftables.Set
-	elements map[string][]nftables.SetElement // by name of the set
-	chains   []*nftables.Chain
-	rules    map[string][][]expr.Any // by name of the chain
+	source Table
+	text   string
+	rules  map[string][]kernelRule // by the name of the chain
+	image  string
 }
 
-// check finds what the kernel would refuse without saying why, or cut off.
-func (r Ruleset) check() error {
-	for _, t := range r.Tables {
-		for _, s := range t.Sets {
-			for _, e := range s.Elements {
-				if len(e) != len(s.Type) {
-					return fmt.Errorf("set %s: element %s has %d parts, want %d", s.Name, e, len(e), len(s.Type))
-				}
-				for _, v := range e {
-					if name, ok := v.(LinkName); ok && (name == "" || len(name) > 15) {
-						return fmt.Errorf("set %s: link name %s: want 1 to 15 bytes", s.Name, name)
-					}
-				}
-			}
-		}
+// kernelRule is a rule's expressions, for a message and comparable.
+type kernelRule struct {
+	list []byte
+	text string
+}
+
+// number returns the kernel's number for the family.
+func (f Family) number() byte {
+	if f == Bridge {
+		return unix.NFPROTO_BRIDGE
 	}
-	return nil
+	return unix.NFPROTO_INET
 }
 
 // families are those that a table of ours can have.
-func families() []Family { return []Family{Inet} }
+func families() []Family { return []Family{Inet, Bridge} }
 
-func (f Family) table() *nftables.Table {
-	return &nftables.Table{Family: nftables.TableFamilyINet, Name: Owner}
-}
-
-func (t Table) compile() (*kernelTable, error) {
-	out := &kernelTable{
-		table:    t.Family.table(),
-		elements: make(map[string][]nftables.SetElement),
-		rules:    make(map[string][][]expr.Any),
-	}
-	for _, s := range t.Sets {
-		set, err := s.compile(out.table)
-		if err != nil {
+func compileTables(tables []Table) ([]*kernelTable, error) {
+	out := make([]*kernelTable, len(tables))
+	for i, t := range tables {
+		var err error
+		if out[i], err = t.compile(); err != nil {
 			return nil, err
-		}
-		out.sets = append(out.sets, set)
-		out.elements[s.Name] = s.compileElements()
-	}
-	for _, c := range t.Chains {
-		chain := &nftables.Chain{Name: c.Name, Table: out.table}
-		if c.Hook != nil {
-			policy := nftables.ChainPolicyAccept
-			chain.Type = nftables.ChainType(c.Hook.Type)
-			chain.Hooknum = new(nftables.ChainHook(c.Hook.Point.number()))
-			chain.Priority = new(nftables.ChainPriority(c.Hook.Priority))
-			chain.Policy = &policy
-		}
-		out.chains = append(out.chains, chain)
-		for _, r := range c.Rules {
-			out.rules[c.Name] = append(out.rules[c.Name], r.compile(t.Family))
 		}
 	}
 	return out, nil
 }
 
-func (s Set) compile(t *nftables.Table) (*nftables.Set, error) {
-	parts := make([]nftables.SetDatatype, len(s.Type))
-	for i, p := range s.Type {
-		parts[i] = datatype(p)
+func (t Table) compile() (*kernelTable, error) {
+	k := &kernelTable{source: t, text: t.String(), rules: make(map[string][]kernelRule)}
+	var image imageBuilder
+	for _, c := range t.Counters {
+		image.counter(c)
 	}
-	key, err := nftables.ConcatSetType(parts...)
-	if err != nil {
-		return nil, fmt.Errorf("set %s: %w", s.Name, err)
+	for _, s := range t.Sets {
+		image.set(s.shape())
 	}
-	set := &nftables.Set{
-		Table: t, Name: s.Name, KeyType: key, Interval: s.Interval,
-		Concatenation: len(parts) > 1, // else nft crashes when it lists the set
+	for _, c := range t.Chains {
+		image.chain(c.shape())
+		for i, r := range c.Rules {
+			rule, err := compileRule(t.Family.number(), r.compile(t.Family))
+			if err != nil {
+				return nil, fmt.Errorf("chain %s: rule %s: %w", c.Name, r, err)
+			}
+			k.rules[c.Name] = append(k.rules[c.Name], rule)
+			image.rule(c.Name, i, rule.text)
+		}
 	}
-	if slices.Contains(s.Type, LinkNameType) {
-		set.KeyByteOrder = binaryutil.NativeEndian // else nft lists the names as ""
-	}
-	return set, nil
+	k.image = image.String()
+	return k, nil
 }
 
-func (s Set) compileElements() []nftables.SetElement {
-	var out []nftables.SetElement
-	for _, e := range s.Elements {
-		var key []byte
-		for _, v := range e {
-			key = append(key, v.first()...)
+func compileRule(family byte, exprs []expr.Any) (kernelRule, error) {
+	var out kernelRule
+	var list encoder
+	for _, e := range exprs {
+		b, err := expr.Marshal(family, e)
+		if err != nil {
+			return out, err
 		}
-		out = append(out, nftables.SetElement{Key: key})
-		if s.Interval {
-			if past := e[0].past(); past != nil {
-				out = append(out, nftables.SetElement{Key: past, IntervalEnd: true})
-			}
+		list.bytes(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, b)
+		out.text += parseExpression(b).text(family) + "\n"
+	}
+	out.list = list.b
+	return out, nil
+}
+
+// setShape is what a set is without its elements.
+type setShape struct {
+	name             string
+	flags            uint32
+	keyType, keySize uint32
+	dataType         uint32
+	dataSize         uint32
+}
+
+// Flags of sets that x/sys does not have.
+const (
+	setConcat   = 0x80 // NFT_SET_CONCAT
+	descConcat  = 2    // NFTA_SET_DESC_CONCAT
+	verdictData = 0xffffff00
+)
+
+func (s Set) shape() setShape {
+	out := setShape{name: s.Name, keyType: typeNumber(s.Type), keySize: uint32(packedSize(s.Type))}
+	if s.Interval {
+		out.flags |= unix.NFT_SET_INTERVAL
+	}
+	if len(s.Type) > 1 {
+		out.flags |= setConcat // else nft crashes when it lists the set
+	}
+	if s.Data != nil {
+		out.flags |= unix.NFT_SET_MAP
+		out.dataType, out.dataSize = typeNumber(s.Data), uint32(packedSize(s.Data))
+		if s.Data[0] == VerdictType {
+			out.dataType, out.dataSize = verdictData, 0
 		}
 	}
 	return out
 }
 
-// queue adds the messages that replace the table to the next transaction.
-func (t *kernelTable) queue(nf *nftables.Conn) error {
-	nf.AddTable(t.table) // so that there is one to delete
-	nf.DelTable(t.table)
-	nf.AddTable(t.table)
-	for _, s := range t.sets {
-		if err := nf.AddSet(s, nil); err != nil {
-			return fmt.Errorf("add set %s: %w", s.Name, err)
-		}
-		for elements := range slices.Chunk(t.elements[s.Name], chunk) {
-			if err := nf.SetAddElements(s, elements); err != nil {
-				return fmt.Errorf("add elements to set %s: %w", s.Name, err)
-			}
-		}
+// typeNumber returns nft's number for types one after the other.
+func typeNumber(types []Type) uint32 {
+	const bits = 6
+	n := uint32(0)
+	for _, t := range types {
+		n = n<<bits | t.number()
 	}
-	for _, c := range t.chains {
-		nf.AddChain(c)
-	}
-	for _, c := range t.chains {
-		for _, exprs := range t.rules[c.Name] {
-			nf.AddRule(&nftables.Rule{Table: t.table, Chain: c, Exprs: withSetIDs(exprs, t.sets)})
-		}
-	}
-	return nil
+	return n
 }
 
-// withSetIDs completes lookups: in the transaction that makes a set, rules
-// find it by its number.
-func withSetIDs(exprs []expr.Any, sets []*nftables.Set) []expr.Any {
-	for _, e := range exprs {
-		if lookup, ok := e.(*expr.Lookup); ok {
-			for _, s := range sets {
-				if s.Name == lookup.SetName {
-					lookup.SetID = s.ID
-				}
-			}
+// add adds the messages that make the set to a batch.
+func (s Set) add(b *batch, family byte, id uint32) {
+	shape := s.shape()
+	b.add(unix.NFT_MSG_NEWSET, unix.NLM_F_CREATE, family, "add set "+s.Name, func(e *encoder) {
+		e.string(unix.NFTA_SET_TABLE, Owner)
+		e.string(unix.NFTA_SET_NAME, s.Name)
+		e.uint32(unix.NFTA_SET_FLAGS, shape.flags)
+		e.uint32(unix.NFTA_SET_KEY_TYPE, shape.keyType)
+		e.uint32(unix.NFTA_SET_KEY_LEN, shape.keySize)
+		if s.Data != nil {
+			e.uint32(unix.NFTA_SET_DATA_TYPE, shape.dataType)
 		}
-	}
-	return exprs
+		if shape.dataSize != 0 {
+			e.uint32(unix.NFTA_SET_DATA_LEN, shape.dataSize)
+		}
+		e.uint32(unix.NFTA_SET_ID, id)
+		if len(s.Type) > 1 {
+			desc := e.open(unix.NFTA_SET_DESC)
+			list := e.open(descConcat)
+			for _, t := range s.Type {
+				field := e.open(unix.NFTA_LIST_ELEM)
+				e.uint32(1, uint32(t.size())) // NFTA_SET_FIELD_LEN
+				e.shut(field)
+			}
+			e.shut(list)
+			e.shut(desc)
+		}
+		e.bytes(unix.NFTA_SET_USERDATA, s.userData())
+	})
 }
 
-func datatype(t Type) nftables.SetDatatype {
-	if t == IPv4Type {
-		return nftables.TypeIPAddr
+// userData tells nft how to show the elements: names of links in the byte
+// order of the host, else it lists them as "".
+func (s Set) userData() []byte {
+	const keyByteOrder, host, big = 0, 1, 2
+	order := uint32(big)
+	for _, t := range s.Type {
+		if t == LinkNameType {
+			order = host
+		}
 	}
-	return nftables.TypeIFName
+	return binary.NativeEndian.AppendUint32([]byte{keyByteOrder, 4}, order)
+}
+
+// policyAccept is NF_ACCEPT of linux/netfilter.h.
+const policyAccept = 1
+
+// chainShape is what a chain is without its rules.
+type chainShape struct {
+	name     string
+	base     bool
+	kind     string
+	hook     uint32
+	priority int32
+	policy   uint32
+}
+
+func (c Chain) shape() chainShape {
+	if c.Hook == nil {
+		return chainShape{name: c.Name}
+	}
+	return chainShape{
+		name: c.Name, base: true, kind: string(c.Hook.Type), hook: c.Hook.Point.number(),
+		priority: int32(c.Hook.Priority), policy: policyAccept, //nolint:gosec // priorities are small.
+	}
+}
+
+func (c Chain) add(b *batch, table string, family byte) {
+	shape := c.shape()
+	b.add(unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE, family, "add chain "+c.Name, func(e *encoder) {
+		e.string(unix.NFTA_CHAIN_TABLE, table)
+		e.string(unix.NFTA_CHAIN_NAME, c.Name)
+		if !shape.base {
+			return
+		}
+		hook := e.open(unix.NFTA_CHAIN_HOOK)
+		e.uint32(unix.NFTA_HOOK_HOOKNUM, shape.hook)
+		e.uint32(unix.NFTA_HOOK_PRIORITY, uint32(shape.priority)) //nolint:gosec // two's complement is meant.
+		e.shut(hook)
+		e.uint32(unix.NFTA_CHAIN_POLICY, shape.policy)
+		e.string(unix.NFTA_CHAIN_TYPE, shape.kind)
+	})
+}
+
+// add adds the messages that make the table, which must not be there, with
+// elements and the counts of its counters, to a batch.
+func (t *kernelTable) add(b *batch, flags uint32, elements map[setKey][]rawElement, counts map[string]Counter) {
+	family := t.source.Family.number()
+	addTable(b, family, Owner, flags)
+	for _, c := range t.source.Counters {
+		addCounter(b, family, c, counts[c])
+	}
+	// Elements name chains, rules name sets, and none of it looks ahead.
+	for _, c := range t.source.Chains {
+		c.add(b, Owner, family)
+	}
+	for i, s := range t.source.Sets {
+		s.add(b, family, uint32(i+1))
+		k := setKey{t.source.Family, s.Name}
+		b.addElements(unix.NFT_MSG_NEWSETELEM, k, elements[k])
+	}
+	for _, c := range t.source.Chains {
+		for i, r := range t.rules[c.Name] {
+			addRule(b, family, Owner, c.Name, r.list, fmt.Sprintf("add rule %s to chain %s", c.Rules[i], c.Name), nil)
+		}
+	}
+}
+
+func addTable(b *batch, family byte, name string, flags uint32) {
+	b.add(unix.NFT_MSG_NEWTABLE, unix.NLM_F_CREATE, family, "add table", func(e *encoder) {
+		e.string(unix.NFTA_TABLE_NAME, name)
+		e.uint32(unix.NFTA_TABLE_FLAGS, flags)
+	})
+}
+
+func deleteTable(b *batch, family byte) {
+	b.add(unix.NFT_MSG_DELTABLE, 0, family, "delete table", func(e *encoder) {
+		e.string(unix.NFTA_TABLE_NAME, Owner)
+	})
+}
+
+func addRule(b *batch, family byte, table, chain string, list []byte, name string, comment []byte) {
+	b.add(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, family, name, func(e *encoder) {
+		e.string(unix.NFTA_RULE_TABLE, table)
+		e.string(unix.NFTA_RULE_CHAIN, chain)
+		exprs := e.open(unix.NFTA_RULE_EXPRESSIONS)
+		e.b = append(e.b, list...)
+		e.shut(exprs)
+		if comment != nil {
+			e.bytes(unix.NFTA_RULE_USERDATA, comment)
+		}
+	})
 }

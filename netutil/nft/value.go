@@ -114,6 +114,8 @@ func (p Prefix) String() string {
 
 func (p Prefix) first() []byte { return netip.Prefix(p).Masked().Addr().AsSlice() }
 
+func (p Prefix) last() []byte { return inet.LastAddr(netip.Prefix(p)).AsSlice() }
+
 func (p Prefix) past() []byte {
 	next := inet.LastAddr(netip.Prefix(p)).Next()
 	if !next.IsValid() {

@@ -4,58 +4,168 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// Watch calls changed once it listens, so that nothing since the caller's last
-// look is missed, and after every transaction in the namespace that is not of
-// this Conn. Lost events count as one. It returns nil when ctx ends. A
-// firewall's start is dozens of transactions: changed should only take note.
-func (c *Conn) Watch(ctx context.Context, changed func()) error {
-	if err := c.events.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("watch nftables: %w", err)
-	}
-	if err := c.events.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
-		return fmt.Errorf("watch nftables: %w", err)
-	}
-	// Events that nobody reads would only fill the socket.
-	defer c.events.LeaveGroup(unix.NFNLGRP_NFTABLES) //nolint:errcheck // the group was joined, and a closed socket left it.
-	woken := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(woken)
-		c.events.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed socket ends Receive as well.
-	})
-	defer func() {
-		if !stop() {
-			<-woken // or it would end the next Watch
-		}
-	}()
+// A repair waits for others to be silent, but not for long: until it is done
+// forwarded packets may be dropped.
+const (
+	quiet   = 2 * time.Millisecond
+	longest = 8 * time.Millisecond
+)
 
-	changed()
+// A repair that did not succeed is tried again after a time that doubles.
+const (
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 2 * time.Second
+)
+
+// Watch makes the kernel hold what was last asked for, and does so again
+// whenever others change any of it. It calls repaired with what a repair
+// took, or why there was none; others' changes that leave ours alone are no
+// reason to call it. It returns nil when ctx ends. One Watch may run at a time.
+func (c *Conn) Watch(ctx context.Context, repaired func(what string, err error)) error {
+	heard := make(chan struct{})
+	read := make(chan struct{})
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	go func() { ended <- c.hear(ctx, heard, read) }()
+	if err := c.events.file.SetReadDeadline(time.Time{}); err != nil {
+		cancel()
+		<-ended
+		return fmt.Errorf("watch nftables: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() {
+		c.events.file.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck,gosec // a closed file ends hear as well.
+	})
+	defer stop()
+	defer cancel()
+
+	w := watcher{c: c, repaired: repaired}
+	w.repair()
 	for {
-		msgs, err := c.events.Receive()
-		switch {
-		case ctx.Err() != nil:
+		select {
+		case <-ctx.Done():
+			<-ended
 			return nil
-		case errors.Is(err, unix.ENOBUFS):
-			changed()
-		case err != nil:
+		case err := <-ended:
 			return fmt.Errorf("watch nftables: %w", err)
-		case c.byOthers(msgs):
-			changed()
+		case <-heard:
+			w.settle(ctx, heard, read)
+		case <-c.wake:
+			w.repair()
+		case <-w.retry:
+			w.repair()
 		}
 	}
 }
 
-// byOthers reports whether one of msgs ends a transaction of another socket.
-func (c *Conn) byOthers(msgs []netlink.Message) bool {
-	for _, m := range msgs {
-		if m.Header.Type == unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_NEWGEN && m.Header.PID != c.port {
-			return true
+// hear sends to heard when there are events, and goes on after read.
+func (c *Conn) hear(ctx context.Context, heard, read chan struct{}) error {
+	for {
+		err := c.events.raw.Read(func(fd uintptr) bool {
+			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // it is a descriptor.
+			n, _ := unix.Poll(p, 0)
+			return n > 0
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		select {
+		case heard <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-read:
+		case <-ctx.Done():
+			return nil
 		}
 	}
-	return false
+}
+
+// watcher repairs.
+type watcher struct {
+	c        *Conn
+	repaired func(string, error)
+	retry    <-chan time.Time
+	wait     time.Duration
+}
+
+// settle reads events until others are silent, and repairs if one was about us.
+func (w *watcher) settle(ctx context.Context, heard, read chan struct{}) {
+	start := time.Now()
+	var broken bool
+	for {
+		broken = w.c.isBroken()
+		select {
+		case read <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		if !broken {
+			return
+		}
+		left := min(quiet, longest-time.Since(start))
+		if left <= 0 {
+			break
+		}
+		silence := time.NewTimer(left)
+		select {
+		case <-heard:
+			silence.Stop()
+			continue
+		case <-ctx.Done():
+			silence.Stop()
+			return
+		case <-silence.C:
+		}
+		break
+	}
+	w.repair()
+}
+
+// isBroken takes in events, and reports whether they may be about us.
+func (c *Conn) isBroken() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.drain(); err != nil {
+		return true
+	}
+	return !c.held.tables || !c.held.forward
+}
+
+func (w *watcher) repair() {
+	what, err := w.c.repair()
+	w.retry = nil
+	if err != nil {
+		w.wait = min(max(2*w.wait, firstRetry), lastRetry)
+		w.retry = time.After(w.wait)
+		w.repaired("", fmt.Errorf("repair nftables: %w", err))
+		return
+	}
+	w.wait = 0
+	if len(what) > 0 {
+		w.repaired(strings.Join(what, ", "), nil)
+	}
+}
+
+// repair makes the kernel hold what was asked for last, if anything was.
+func (c *Conn) repair() ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked.text == "" && c.features == nil {
+		return nil, nil // nobody asked for anything, not even for nothing
+	}
+	if c.isCurrent() {
+		return nil, nil
+	}
+	return c.sync(task{})
 }

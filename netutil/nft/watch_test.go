@@ -23,7 +23,7 @@ func startWatch(tb testing.TB, c *nft.Conn) *watch {
 	ctx, cancel := context.WithCancel(tb.Context())
 	w := &watch{tb: tb, changes: make(chan struct{}), ended: make(chan error, 1), cancel: cancel}
 	go func() {
-		w.ended <- c.Watch(ctx, func() {
+		w.ended <- c.Watch(ctx, func(string, error) {
 			select {
 			case w.changes <- struct{}{}:
 			case <-ctx.Done():

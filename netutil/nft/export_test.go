@@ -1,0 +1,17 @@
+package nft
+
+// Features is what a kernel can do, for tests of kernels that cannot.
+type Features struct{ Owned, Bridge, NAT bool }
+
+// Pretend makes c take the kernel for one with other features.
+func (c *Conn) Pretend(change func(*Features)) {
+	f := Features{Owned: true, Bridge: true, NAT: true}
+	change(&f)
+	c.features = &features{bridge: f.Bridge, nat: f.NAT}
+	if f.Owned {
+		c.features.flags = tableOwned | tablePersist
+	}
+}
+
+// IsOwned reports whether the kernel lets c own its tables.
+func (c *Conn) IsOwned() bool { return c.features != nil && c.features.flags != 0 }

@@ -1,0 +1,81 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// Table flags, and the attribute that says who owns a table.
+const (
+	tableOwned   = 0x2 // NFT_TABLE_F_OWNER: only the socket that made it may change it
+	tablePersist = 0x4 // NFT_TABLE_F_PERSIST: it stays when that socket is closed
+	tableOwner   = 7   // NFTA_TABLE_OWNER
+)
+
+// features is what the kernel can do.
+type features struct {
+	flags  uint32 // of our tables
+	bridge bool
+	nat    bool
+}
+
+// probe asks the kernel what it can do, in transactions that never happen.
+func (s *socket) probe(generation uint32) (features, error) {
+	// Owned tables survive "nft flush ruleset". Owned without persist they
+	// would not survive us, which opens the host when the process dies.
+	out := features{flags: tableOwned | tablePersist}
+	try := func(f Family, flags uint32, chain *Chain) error {
+		var b batch
+		addTable(&b, f.number(), probeTable, flags)
+		if chain != nil {
+			chain.add(&b, probeTable, f.number())
+		}
+		return s.transact(&b, generation, false)
+	}
+	if err := try(Inet, out.flags, nil); err != nil {
+		if isRace(err) {
+			return out, err
+		}
+		out.flags = 0
+	}
+	filter := &Chain{Name: "probe", Hook: &Hook{Type: Filter, Point: Prerouting}}
+	switch err := try(Inet, 0, filter); {
+	case err == nil:
+	case errors.Is(err, errRace), errors.Is(err, unix.EPERM):
+		return out, err
+	default:
+		return out, fmt.Errorf("%w: %w", ErrNoNftables, err)
+	}
+	for _, p := range []struct {
+		ok    *bool
+		f     Family
+		chain *Chain
+	}{
+		{&out.nat, Inet, &Chain{Name: "probe", Hook: &Hook{Type: NAT, Point: Postrouting, Priority: PrioritySourceNAT}}},
+		{&out.bridge, Bridge, filter},
+	} {
+		err := try(p.f, 0, p.chain)
+		if errors.Is(err, errRace) {
+			return out, err
+		}
+		*p.ok = err == nil
+	}
+	return out, nil
+}
+
+// probeTable is a table that never comes to be.
+const probeTable = Owner + "-probe"
+
+// hasNAT reports whether a table rewrites addresses.
+func hasNAT(tables []*kernelTable) bool {
+	for _, t := range tables {
+		for _, c := range t.source.Chains {
+			if c.Hook != nil && c.Hook.Type == NAT {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,333 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// task is what a sync is to do beyond making the kernel hold what was asked for.
+type task struct {
+	changes      map[string]Group
+	force        bool // replace tables that are as they should be
+	elementsOnly bool // others may look after the FORWARD chains
+}
+
+// sync makes the kernel hold what was asked for and says what that took.
+func (c *Conn) sync(t task) (what []string, err error) {
+	refused := false
+	for i := range attempts {
+		if what, err = c.syncOnce(t); err == nil {
+			c.merge(t.changes)
+			return what, nil
+		}
+		c.held.index = nil
+		if !isRace(err) || refused {
+			break
+		}
+		if !errors.Is(err, errRace) {
+			refused = true // the kernel holds something else than it should
+			c.forget()
+		}
+		if i > attempts/2 {
+			time.Sleep(time.Millisecond) // a restarting firewall is a burst
+		}
+	}
+	c.forget()
+	c.wakeWatch()
+	return nil, err
+}
+
+// forget makes the next sync read everything.
+func (c *Conn) forget() { c.held.tables, c.held.forward, c.held.index = false, false, nil }
+
+func (c *Conn) syncOnce(t task) ([]string, error) {
+	h := &c.held
+	if err := c.catchUp(); err != nil {
+		return nil, err
+	}
+	if err := c.learn(); err != nil {
+		return nil, err
+	}
+	var b batch
+	var what []string
+	if !t.elementsOnly || !h.tables {
+		said, err := c.planForward(&b)
+		if err != nil {
+			return nil, err
+		}
+		what = append(what, said...)
+	}
+	tables := c.wanted()
+	looked := !h.tables
+	var said []string
+	var err error
+	if h.tables && !t.force && sameTables(h.active, tables) {
+		said, err = c.planElements(&b, t.changes)
+	} else {
+		said, err = c.planTables(&b, tables, t)
+	}
+	if err != nil {
+		return nil, err
+	}
+	what = append(what, said...)
+	if err := c.commit(&b, t.elementsOnly && !looked); err != nil {
+		return nil, err
+	}
+	h.active, h.tables = tables, true
+	if !t.elementsOnly || looked {
+		h.forward = true
+	}
+	return what, nil
+}
+
+// planForward adds what puts the accept rules in their places, if that is not known.
+func (c *Conn) planForward(b *batch) (what []string, err error) {
+	h := &c.held
+	if h.forward {
+		return nil, nil
+	}
+	chains, err := c.socket.observeForeign()
+	if err != nil {
+		return nil, err
+	}
+	h.beside = len(chains) > 0
+	for _, chain := range chains {
+		moved, err := chain.move(b, c.asked.accept)
+		if err != nil {
+			return nil, err
+		}
+		if moved {
+			what = append(what, "accept rule")
+		}
+	}
+	return slices.Compact(what), nil
+}
+
+func (c *Conn) planElements(b *batch, changes map[string]Group) ([]string, error) {
+	h := &c.held
+	if h.index == nil {
+		x, err := newIndex(c.seed, h.active)
+		if err == nil {
+			err = x.claimAll(c.groups, nil, func(setKey, []rawElement) {})
+		}
+		if err != nil {
+			return nil, err
+		}
+		h.index = x
+	}
+	before := len(b.names)
+	if err := h.index.exchange(b, c.groups, changes); err != nil {
+		return nil, err
+	}
+	if len(b.names) == before {
+		return nil, nil
+	}
+	return []string{"elements"}, nil
+}
+
+// planTables adds what replaces the tables that differ.
+func (c *Conn) planTables(b *batch, tables []*kernelTable, t task) (what []string, err error) {
+	h := &c.held
+	elements := make(map[setKey][]rawElement)
+	made := func(k setKey, raw []rawElement) { elements[k] = append(elements[k], raw...) }
+	x, err := newIndex(c.seed, tables)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		for _, s := range t.source.Sets {
+			for _, e := range s.Elements {
+				raw, err := s.compileElement(e)
+				if err != nil {
+					return nil, err
+				}
+				made(setKey{t.source.Family, s.Name}, raw)
+			}
+		}
+	}
+	if err := x.claimAll(c.groups, t.changes, made); err != nil {
+		return nil, err
+	}
+	h.index = x
+	for _, f := range families() {
+		have, err := c.socket.observeTable(f, c.seed)
+		if err != nil {
+			return nil, err
+		}
+		want := tableOf(tables, f)
+		if have != nil && have.owner != 0 && have.owner != c.socket.port {
+			return nil, ErrOwned
+		}
+		same := want != nil && have != nil && x.matches(want, have) && have.flags|tableOwned == c.features.flags|tableOwned
+		switch {
+		case want == nil && have == nil:
+			continue
+		case same && !t.force:
+			if have.flags == c.features.flags {
+				continue
+			}
+			addTable(b, f.number(), Owner, c.features.flags) // a dead process left it
+			what = append(what, string(f)+" table adopted")
+			continue
+		}
+		var counts map[string]Counter
+		if have != nil {
+			deleteTable(b, f.number())
+			counts = have.counts
+		}
+		if want != nil {
+			want.add(b, c.features.flags, elements, counts)
+		}
+		what = append(what, string(f)+" table")
+	}
+	return what, nil
+}
+
+// matches reports whether a table is what was observed, with all elements.
+func (x *index) matches(want *kernelTable, have *observedTable) bool {
+	if want.image != have.image {
+		return false
+	}
+	for k, sum := range have.tally {
+		if s := x.sets[k]; s == nil || s.tally != sum {
+			return false
+		}
+	}
+	return true
+}
+
+func tableOf(tables []*kernelTable, f Family) *kernelTable {
+	for _, t := range tables {
+		if t.source.Family == f {
+			return t
+		}
+	}
+	return nil
+}
+
+func sameTables(a, b []*kernelTable) bool {
+	return slices.EqualFunc(a, b, func(a, b *kernelTable) bool { return a == b || a.text == b.text })
+}
+
+// wanted returns the tables that are right beside whoever else filters.
+func (c *Conn) wanted() []*kernelTable {
+	tables := c.asked.alone
+	if c.held.beside || c.foreign {
+		tables = c.asked.beside
+	}
+	if c.features.bridge {
+		return tables
+	}
+	return slices.DeleteFunc(slices.Clone(tables), func(t *kernelTable) bool { return t.source.Family == Bridge })
+}
+
+func (c *Conn) rightVariant() bool {
+	return c.features != nil && sameTables(c.held.active, c.wanted())
+}
+
+// learn asks once what the kernel can do.
+func (c *Conn) learn() error {
+	if c.features == nil {
+		f, err := c.socket.probe(c.held.generation)
+		if err != nil {
+			return err
+		}
+		c.features = &f
+	}
+	if !c.features.nat && (hasNAT(c.asked.alone) || hasNAT(c.asked.beside)) {
+		return ErrNoNAT
+	}
+	return nil
+}
+
+// catchUp takes in what others did. Where that is not known nothing is.
+func (c *Conn) catchUp() error {
+	if err := c.drain(); err != nil {
+		return err
+	}
+	if c.held.generation != 0 {
+		return nil
+	}
+	for range attempts {
+		generation, err := c.socket.generation()
+		if err != nil {
+			return err
+		}
+		// A number may be out while its transaction is still under way. This
+		// waits for the end, after which its events can be read.
+		err = c.socket.transact(&batch{}, generation, false)
+		if errors.Is(err, errRace) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.drain(); err != nil {
+			return err
+		}
+		c.forget() // what was heard up to now says nothing
+		c.held.generation = generation
+		return nil
+	}
+	return errRace
+}
+
+// drain takes in what was heard of others.
+func (c *Conn) drain() error {
+	if err := c.events.drain(); err != nil {
+		return fmt.Errorf("read nftables events: %w", err)
+	}
+	n, h := c.events.note, &c.held
+	c.events.note = note{}
+	if n.tables || n.lost {
+		h.tables = false
+	}
+	if n.forward || n.lost {
+		h.forward = false
+	}
+	switch {
+	case n.lost:
+		h.generation = 0
+	case h.generation != 0 && int32(n.generation-h.generation) > 0 && n.generation != 0: //nolint:gosec // it wraps around.
+		h.generation = n.generation
+	}
+	return nil
+}
+
+// commit commits a batch, or, where it is empty, makes sure that what it was
+// made from is so. The error is errRace where it is not any more.
+func (c *Conn) commit(b *batch, elementsOnly bool) error {
+	h := &c.held
+	tables, forward := h.tables, h.forward
+	for range attempts {
+		err := c.socket.transact(b, h.generation, !b.empty())
+		if err == nil {
+			if !b.empty() {
+				h.generation = max(h.generation+1, 1)
+			}
+			return nil
+		}
+		if !errors.Is(err, errRace) {
+			return err
+		}
+		generation := h.generation
+		// So that only what comes now is seen.
+		h.tables, h.forward = true, true
+		if err := c.drain(); err != nil {
+			h.generation = 0
+			return err
+		}
+		heard := note{tables: !h.tables, forward: !h.forward}
+		h.tables, h.forward = tables && !heard.tables, forward && !heard.forward
+		if heard.tables || heard.forward && !elementsOnly {
+			return errRace
+		}
+		if h.generation == generation || h.generation == 0 {
+			h.generation = 0
+			return errRace
+		}
+	}
+	return errRace
+}
