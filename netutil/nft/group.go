@@ -43,10 +43,11 @@ func equalGroups(a, b Group) bool {
 	if len(a) != len(b) {
 		return false
 	}
-	return unsafe.SliceData(a) == unsafe.SliceData(b) || slices.EqualFunc(a, b, GroupElement.equal)
+	return unsafe.SliceData(a) == unsafe.SliceData(b) || slices.EqualFunc(a, b, GroupElement.Equal)
 }
 
-func (e GroupElement) equal(o GroupElement) bool {
+// Equal reports whether o is the same element of the same set.
+func (e GroupElement) Equal(o GroupElement) bool {
 	return e.Family == o.Family && e.Set == o.Set && slices.Equal(e.Element, o.Element)
 }
 
@@ -111,7 +112,7 @@ func (x *index) exchange(b *batch, groups, changes map[string]Group) error {
 	adds, dels := make(map[setKey][]rawElement), make(map[setKey][]rawElement)
 	for owner, g := range changes {
 		for _, e := range groups[owner] {
-			if slices.ContainsFunc(g, e.equal) {
+			if slices.ContainsFunc(g, e.Equal) {
 				continue
 			}
 			raw, err := x.release(e)
@@ -124,7 +125,7 @@ func (x *index) exchange(b *batch, groups, changes map[string]Group) error {
 	}
 	for owner, g := range changes {
 		for _, e := range g {
-			if slices.ContainsFunc(groups[owner], e.equal) {
+			if slices.ContainsFunc(groups[owner], e.Equal) {
 				continue
 			}
 			raw, err := x.claim(e)
