@@ -96,6 +96,8 @@ func TestEnsure(t *testing.T) {
 			"-m mark --mark 0x20000000/0x20000000 -m comment --comment ndp6 -j ACCEPT",
 			"-m mark ! --mark 0x10000000/0x10000000 -m comment --comment ndp6 -j ACCEPT",
 			"-m mark --mark 0x10000000/0x10000000 -m comment --comment ndp6x -j ACCEPT",
+			"-m mark --mark 0x10000000/0x20000000 -m comment --comment ndp6 -j ACCEPT",
+			"-m mark --mark 0x10000000/0x10000000 -m comment --comment ndp6 -m comment --comment x -j ACCEPT",
 			"-m mark --mark 0x10000000/0x10000000 -m comment --comment ndp6 -j DROP",
 			"-m mark --mark 0x10000000/0x10000000 -m comment --comment ndp6 -j REJECT --reject-with icmp-port-unreachable",
 			"-o lo -m mark --mark 0x10000000/0x10000000 -m comment --comment ndp6 -j ACCEPT",
