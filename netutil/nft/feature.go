@@ -21,8 +21,9 @@ type features struct {
 	nat    bool
 }
 
-// probe asks the kernel what it can do, in transactions that never happen.
-func (s *socket) probe(generation uint32) (features, error) {
+// probe asks the kernel what it can do, in transactions that never happen and
+// fit any generation: each takes as long as another of a busy firewall.
+func (s *socket) probe() (features, error) {
 	// Owned tables survive "nft flush ruleset". Owned without persist they
 	// would not survive us, which opens the host when the process dies.
 	out := features{flags: tableOwned | tablePersist}
@@ -32,18 +33,15 @@ func (s *socket) probe(generation uint32) (features, error) {
 		if chain != nil {
 			chain.add(&b, probeTable, f.number())
 		}
-		return s.transact(&b, generation, false)
+		return s.transact(&b, 0, false)
 	}
 	if err := try(Inet, out.flags, nil); err != nil {
-		if isRace(err) {
-			return out, err
-		}
 		out.flags = 0
 	}
 	filter := &Chain{Name: "probe", Hook: &Hook{Type: Filter, Point: Prerouting}}
 	switch err := try(Inet, 0, filter); {
 	case err == nil:
-	case errors.Is(err, errRace), errors.Is(err, unix.EPERM):
+	case errors.Is(err, unix.EPERM):
 		return out, err
 	default:
 		return out, fmt.Errorf("%w: %w", ErrNoNftables, err)
@@ -56,11 +54,7 @@ func (s *socket) probe(generation uint32) (features, error) {
 		{&out.nat, Inet, &Chain{Name: "probe", Hook: &Hook{Type: NAT, Point: Postrouting, Priority: PrioritySourceNAT}}},
 		{&out.bridge, Bridge, filter},
 	} {
-		err := try(p.f, 0, p.chain)
-		if errors.Is(err, errRace) {
-			return out, err
-		}
-		*p.ok = err == nil
+		*p.ok = try(p.f, 0, p.chain) == nil
 	}
 	return out, nil
 }

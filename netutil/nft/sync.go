@@ -230,7 +230,7 @@ func (c *Conn) rightVariant() bool {
 // learn asks once what the kernel can do.
 func (c *Conn) learn() error {
 	if c.features == nil {
-		f, err := c.socket.probe(c.held.generation)
+		f, err := c.socket.probe()
 		if err != nil {
 			return err
 		}
