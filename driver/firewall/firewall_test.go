@@ -1,133 +1,111 @@
 package firewall_test
 
 import (
+	"flag"
+	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ndp6/ndp6/driver/firewall"
+	"github.com/ndp6/ndp6/netutil/nft"
 )
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s, written by go test -update:\n%s", path, diff)
+	}
+}
+
+func prefixes(texts ...string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range texts {
+		out = append(out, netip.MustParsePrefix(text))
+	}
+	return out
+}
 
 func TestBuild(t *testing.T) {
 	pool := netip.MustParsePrefix
 	for _, test := range []struct {
 		name   string
+		file   string
 		policy firewall.Policy
-		want   string
 	}{
 		{
-			name:   "no network",
-			policy: firewall.Policy{Uplinks: []string{"eth0"}},
-		},
-		{
-			name: "IPv6 only",
+			name: "one network", file: "one.nft",
 			policy: firewall.Policy{
-				Networks: []firewall.Network{{Bridge: "nd-a"}},
+				Networks: []firewall.Network{{Bridge: "nd-web", Pools: prefixes("2001:db8:0:0:a::/80")}},
 				Uplinks:  []string{"eth0"},
 			},
-			want: `table inet ndp6 {
-	set own {
-		type ifname
-		elements = { "nd-a" }
-	}
-
-	set inside {
-		type ifname . ifname
-		elements = { "nd-a" . "nd-a" }
-	}
-
-	set internal {
-		type ifname
-	}
-
-	set uplinks {
-		type ifname
-		elements = { "eth0" }
-	}
-` + forward + `}
-` + accept,
 		},
 		{
-			name: "dual stack and internal, in any order",
+			name: "all kinds, in any order", file: "all.nft",
 			policy: firewall.Policy{
 				Networks: []firewall.Network{
-					{Bridge: "nd-b", Masquerade4: pool("10.9.0.0/24")},
-					{Bridge: "nd-i", Masquerade4: pool("10.8.0.0/24"), Internal: true},
-					{Bridge: "nd-a", Masquerade4: pool("10.7.0.0/24")},
-					{Bridge: "nd-a", Masquerade4: pool("10.7.0.0/25")},
+					{Bridge: "nd-secret", Internal: true, Pools: prefixes("2001:db8:0:0:c::/80", "10.8.0.0/24"), Masquerade4: pool("10.8.0.0/24")},
+					{Bridge: "nd-both", Pools: prefixes("2001:db8:0:0:b::/80", "10.7.0.0/24"), Masquerade4: pool("10.7.0.0/24")},
+					{Bridge: "nd-apart", Isolated: true, HostICMPOnly: true, Pools: prefixes("fd00:0:0:d::/64", "192.0.2.0/24")},
+					{Bridge: "nd-both", Masquerade4: pool("10.7.0.0/25")},
+					{Bridge: "nd-none", Internal: true, Isolated: true},
 				},
-				Uplinks: []string{"wan0", "br-lan", "wan0"},
+				Uplinks: []string{"wan0", "br-lan", "wan0", "nd-both"},
+				Guard:   true,
 			},
-			want: `table inet ndp6 {
-	set own {
-		type ifname
-		elements = { "nd-a", "nd-b", "nd-i" }
-	}
-
-	set inside {
-		type ifname . ifname
-		elements = { "nd-a" . "nd-a", "nd-b" . "nd-b", "nd-i" . "nd-i" }
-	}
-
-	set internal {
-		type ifname
-		elements = { "nd-i" }
-	}
-
-	set uplinks {
-		type ifname
-		elements = { "br-lan", "wan0" }
-	}
-
-	set masquerade4 {
-		type ipv4_addr
-		flags interval
-		elements = { 10.7.0.0/24, 10.9.0.0/24 }
-	}
-` + forward + `
-	chain postrouting {
-		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr @masquerade4 oifname != @own masquerade
-	}
-}
-` + accept,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, firewall.Build(test.policy).String()); diff != "" {
-				t.Error(diff)
-			}
+			golden(t, test.file, firewall.Build(test.policy).String())
 		})
+	}
+	if got := firewall.Build(firewall.Policy{Uplinks: []string{"eth0"}, Guard: true}).String(); got != "" {
+		t.Errorf("without a network there is\n%s", got)
 	}
 }
 
-const forward = `
-	chain carry {
-		meta mark set meta mark | 0x10000000 accept
+// rules returns a table without what may differ between hosts.
+func rules(t nft.Table) nft.Table {
+	for i := range t.Sets {
+		t.Sets[i].Elements = nil
 	}
+	return t
+}
 
-	chain forward {
-		type filter hook forward priority filter - 5; policy accept;
-		iifname . oifname @inside goto carry
-		iifname @internal counter drop
-		oifname @internal counter drop
-		oifname @own goto carry
-		iifname != @own accept
-		ct state established,related goto carry
-		oifname @uplinks goto carry
-		meta oifkind "bridge" accept
-		goto carry
+func TestRulesAreConstant(t *testing.T) {
+	networks := func(n int) firewall.Policy {
+		p := firewall.Policy{Uplinks: []string{"eth0"}, Guard: true}
+		for i := range n {
+			p.Networks = append(p.Networks, firewall.Network{
+				Bridge: fmt.Sprintf("nd-%d", i), Internal: i%10 == 5, Isolated: i%10 == 0, HostICMPOnly: i%10 == 0,
+				Pools:       prefixes(fmt.Sprintf("2001:db8:0:%x::/64", i), fmt.Sprintf("10.7.%d.0/24", i)),
+				Masquerade4: netip.MustParsePrefix(fmt.Sprintf("10.7.%d.0/24", i)),
+			})
+		}
+		return p
 	}
-
-	chain forward_clear {
-		type filter hook forward priority filter + 5; policy accept;
-		meta mark & 0x10000000 == 0x00000000 accept
-		iifname @own meta mark set meta mark & 0xefffffff accept
-		oifname @own meta mark set meta mark & 0xefffffff
+	one, hundred := firewall.Build(networks(1)), firewall.Build(networks(100))
+	for i := range one.Tables {
+		if diff := cmp.Diff(rules(one.Tables[i]).String(), rules(hundred.Tables[i]).String()); diff != "" {
+			t.Errorf("table %d:\n%s", i, diff)
+		}
+		if diff := cmp.Diff(rules(one.Beside[i]).String(), rules(hundred.Beside[i]).String()); diff != "" {
+			t.Errorf("table %d beside others:\n%s", i, diff)
+		}
 	}
-`
-
-const accept = `# last in ip and ip6 filter FORWARD:
-meta mark & 0x10000000 == 0x10000000 counter accept comment "ndp6"
-`
+}

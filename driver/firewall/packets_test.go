@@ -1,82 +1,112 @@
 package firewall_test
 
 import (
-	"fmt"
-	"net"
 	"net/netip"
-	"os"
-	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/ndp6/ndp6/driver/firewall"
-	"github.com/ndp6/ndp6/netutil/netns"
 	"github.com/ndp6/ndp6/netutil/nettest"
-	"github.com/ndp6/ndp6/netutil/nft"
 )
 
-// lab is a host, the test's own namespace, with four bridges and two hosts
-// behind each:
-//
-//	lan   uplink             2001:db8:0:1::/64, 192.0.2.0/24
-//	nd    ours               2001:db8:0:a::/64, 10.7.0.0/24
-//	int   ours, internal     2001:db8:0:b::/64, 10.8.0.0/24
-//	doc   of somebody else   2001:db8:0:d::/64, 10.9.0.0/24
-//
-// Behind the uplink nobody has a route to 10.0.0.0/8.
-type lab struct {
-	tb    testing.TB
-	id    string
-	heard sync.Map // paths on which something came
+const (
+	tcp = 6
+	udp = 17
+)
+
+// any6 and any4 are all addresses of the host.
+var any6, any4 = netip.IPv6Unspecified(), netip.IPv4Unspecified()
+
+// publish publishes port 80 of a container as 8080 of the host, as Docker
+// does, and its port 82 as 9090 of one address of the host.
+func publish(e firewall.Endpoint) firewall.Endpoint {
+	for _, proto := range []uint8{tcp, udp} {
+		e.Published = append(e.Published,
+			firewall.Published{Proto: proto, Port: 80, HostAddr: any6, HostPort: 8080, Direct: true},
+			firewall.Published{Proto: proto, Port: 80, HostAddr: any4, HostPort: 8080, Direct: true},
+			firewall.Published{Proto: proto, Port: 82, HostAddr: addr("host.lan"), HostPort: 9090},
+			firewall.Published{Proto: proto, Port: 82, HostAddr: addr("host.lan/4"), HostPort: 9090},
+			firewall.Published{Proto: proto, Port: 83, HostAddr: netip.IPv6Loopback(), HostPort: 9191},
+		)
+	}
+	return e
 }
 
-func newLab(tb testing.TB) *lab {
-	tb.Helper()
-	nettest.Enter(tb)
-	l := &lab{tb: tb, id: fmt.Sprintf("ndp6fw%d", os.Getpid())}
-	for bridge, nets := range map[string][2]string{
-		"lan": {"2001:db8:0:1::", "192.0.2."},
-		"nd":  {"2001:db8:0:a::", "10.7.0."},
-		"int": {"2001:db8:0:b::", "10.8.0."},
-		"doc": {"2001:db8:0:d::", "10.9.0."},
-	} {
-		nettest.Run(tb,
-			"ip link add "+bridge+" type bridge mcast_snooping 0",
-			"ip link set "+bridge+" up",
-			"ip address add "+nets[0]+"1/64 dev "+bridge+" nodad",
-			"ip address add "+nets[1]+"1/24 dev "+bridge)
-		for i, host := range []string{bridge + "1", bridge + "2"} {
-			l.addHost(host, bridge, fmt.Sprintf("%s%d/64", nets[0], i+2), fmt.Sprintf("%s%d/24", nets[1], i+2))
-			nettest.Run(tb, l.in(host, "ip -6 route add default via "+nets[0]+"1"))
-			if bridge != "lan" {
-				nettest.Run(tb, l.in(host, "ip route add default via "+nets[1]+"1"))
+func open(e firewall.Endpoint) firewall.Endpoint {
+	e.Open = true
+	return e
+}
+
+// containers are the lab's: nd1 and nb1 publish, nd2 is open, others are closed.
+func containers() []firewall.Endpoint {
+	return []firewall.Endpoint{
+		publish(endpoint("nd1")), open(endpoint("nd2")), endpoint("nb1"), endpoint("nb2"),
+		publish(endpoint("int1")), open(endpoint("int2")),
+	}
+}
+
+// reachable is what the lab's policy lets through, and what not.
+func reachable() map[probe]string {
+	return map[probe]string{
+		// What is published, from outside, another's bridge and another network.
+		"lan1 nd1 80/tcp": "nd1 sees lan1", "lan1 nd1 80/udp": "nd1 sees lan1",
+		"nb1 nd1 80/tcp": "nd1 sees nb1", "nb1 nd1/4 80/tcp": "nd1 sees nb1/4",
+		"doc1 nd1 80/udp": "nd1 sees doc1",
+		"host nd1 81/tcp": "nd1 sees host.nd", "host nd1/4 81/tcp": "nd1 sees host.nd/4",
+		"lan1 nd2 81/tcp": "nd2 sees lan1", "nb1 nd2/4 81/udp": "nd2 sees nb1/4",
+		// And what is not.
+		"lan1 nd1 81/tcp": "", "lan1 nd1 81/udp": "", "lan1 nd1 81/udp from 53": "", "lan1 nd1 81/udp from 80": "",
+		"lan1 nd1 82/tcp": "", "lan1 nd1 83/tcp": "",
+		"doc1 nd1 81/tcp": "", "nb1 nd1 81/tcp": "", "nb1 nd1/4 81/udp": "", "nd1 nb1 80/tcp": "",
+		// Behind NAT, whatever is published or open.
+		"lan1 nd1/4 80/tcp": "", "lan1 nd2/4 81/udp": "", "doc1 nd1/4 80/tcp": "",
+		// The host's ports, with the client's address.
+		"lan1 host.lan 8080/tcp": "nd1 sees lan1", "lan1 host.lan 8080/udp": "nd1 sees lan1",
+		"lan1 host.lan/4 8080/tcp": "nd1 sees lan1/4", "lan1 host.lan/4 8080/udp": "nd1 sees lan1/4",
+		"wan1 host.wan 8080/tcp": "nd1 sees wan1", "lan1 host.nd 8080/tcp": "nd1 sees lan1",
+		"lan1 host.lan 9090/tcp": "nd1 sees lan1", "lan1 host.lan/4 9090/udp": "nd1 sees lan1/4",
+		"doc1 host.doc/4 8080/tcp": "nd1 sees doc1/4",
+		"host host.lan 8080/tcp":   "nd1 sees host.lan", "host host.lan/4 8080/udp": "nd1 sees host.lan/4",
+		"lan1 host.wan 9090/tcp": "", "lan1 host.wan/4 9090/udp": "", "lan1 host.lan 8081/tcp": "", "lan1 host.lan 9191/tcp": "",
+		// Outward; IPv4 with the host's address.
+		"nd1 lan1 80/tcp": "lan1 sees nd1", "nd1 lan1/4 80/tcp": "lan1 sees host.lan/4",
+		"nd1 doc1 80/tcp": "doc1 sees nd1", "nb2 wan1/4 80/udp": "wan1 sees host.wan/4",
+		// Inside networks.
+		"nd1 nd2 81/tcp": "nd2 sees nd1", "nd2 nd1/4 81/udp": "nd1 sees nd2/4",
+		"int1 int2 80/tcp": "int2 sees int1", "int1 int2/4 81/udp": "int2 sees int1/4",
+		// Internal networks are closed, whatever is published or open.
+		"int1 lan1 80/tcp": "", "int1 lan1/4 80/udp": "", "lan1 int1 80/tcp": "", "lan1 int2 80/udp": "",
+		"int1 nd1 80/tcp": "", "nd1 int1 80/tcp": "", "nd1 int2/4 80/udp": "", "int1 doc1 80/udp": "", "doc1 int1 80/tcp": "",
+		"lan1 int1/4 80/tcp": "",
+	}
+}
+
+func (l *lab) serveAll() {
+	l.tb.Helper()
+	for _, host := range []string{"lan1", "wan1", "nd1", "nd2", "nb1", "int1", "int2", "doc1"} {
+		l.serve(host, 80, 81, 82, 83)
+	}
+}
+
+func TestPackets(t *testing.T) {
+	bothBridgeNF(t, func(t *testing.T, on bool) {
+		l := newLab(t, on)
+		l.serveAll()
+		l.apply(policy(), containers()...)
+		l.expect("with rules", reachable())
+
+		counts := l.counters()
+		for _, name := range []string{"inbound", "hidden", "internal"} {
+			if counts[name] == 0 {
+				t.Errorf("counter %s counted nothing", name)
 			}
 		}
-	}
-	nettest.Run(tb,
-		"sysctl -qw net.ipv4.ip_forward=1", "sysctl -qw net.ipv6.conf.all.forwarding=1",
-		"sysctl -qw net.bridge.bridge-nf-call-iptables=1", "sysctl -qw net.bridge.bridge-nf-call-ip6tables=1")
-	return l
-}
 
-func (l *lab) addHost(host, bridge, addr6, addr4 string) {
-	l.tb.Helper()
-	name := l.id + host
-	nettest.Run(l.tb, "ip netns add "+name)
-	l.tb.Cleanup(func() { nettest.Run(l.tb, "ip netns delete "+name) })
-	nettest.Run(l.tb,
-		"ip link add v"+host+" type veth peer name eth0 netns "+name,
-		"ip link set v"+host+" master "+bridge+" up",
-		l.in(host, "ip link set lo up"), l.in(host, "ip link set eth0 up"),
-		l.in(host, "ip address add "+addr6+" dev eth0 nodad"),
-		l.in(host, "ip address add "+addr4+" dev eth0"))
+		l.apply(policy())
+		l.expect("without endpoints", map[probe]string{
+			"lan1 nd1 80/tcp": "", "lan1 nd2 81/tcp": "", "nd1 nd2 81/tcp": "", "nd1 lan1 80/tcp": "", "lan1 host.lan 8080/tcp": "",
+		})
+	})
 }
-
-// in returns the command that runs a command on a host.
-func (l *lab) in(host, command string) string { return "ip netns exec " + l.id + host + " " + command }
 
 // likeDocker sets the host's firewall up as Docker has it, with a network on
 // doc that publishes nothing.
@@ -89,167 +119,53 @@ func (l *lab) likeDocker() {
 	}
 }
 
-// port is where hosts answer.
-const port = 7777
-
-// addresses are where hosts answer, which paths name.
-var addresses = map[string]netip.Addr{
-	"lan1": netip.MustParseAddr("2001:db8:0:1::2"), "nd1": netip.MustParseAddr("2001:db8:0:a::2"), "nd2": netip.MustParseAddr("2001:db8:0:a::3"),
-	"int1": netip.MustParseAddr("2001:db8:0:b::2"), "int2": netip.MustParseAddr("2001:db8:0:b::3"), "doc1": netip.MustParseAddr("2001:db8:0:d::2"),
-	"lan1/4": netip.MustParseAddr("192.0.2.2"), "nd1/4": netip.MustParseAddr("10.7.0.2"), "nd2/4": netip.MustParseAddr("10.7.0.3"),
-	"int1/4": netip.MustParseAddr("10.8.0.2"), "int2/4": netip.MustParseAddr("10.8.0.3"), "doc1/4": netip.MustParseAddr("10.9.0.2"),
-}
-
-// paths are from where to where a test sends packets: all that matter.
-var paths = []string{
-	"lan1 nd1", "nd1 lan1", "nd1 lan1/4", "nd1 nd2", "nd1 nd2/4",
-	"nd1 doc1", "nd1 doc1/4", "doc1 nd1", "doc1 nd1/4",
-	"int1 int2", "int1 int2/4", "int1 lan1", "int1 lan1/4", "lan1 int1",
-	"int1 nd1", "nd1 int1", "nd1 int1/4", "doc1 int1", "int1 doc1",
-}
-
-// listen has the hosts of addresses answer.
-func (l *lab) listen() {
+// mark has every packet come in with a mark, and drops those that are
+// forwarded with another.
+func (l *lab) mark(mark string) {
 	l.tb.Helper()
-	for to, addr := range addresses {
-		host, _, _ := strings.Cut(to, "/")
-		var conn *net.UDPConn
-		l.enter(host, func() (err error) {
-			conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
-			return err
-		})
-		var answers sync.WaitGroup
-		answers.Go(func() {
-			buf := make([]byte, 32)
-			for {
-				n, from, err := conn.ReadFromUDPAddrPort(buf)
-				if err != nil {
-					return
-				}
-				l.heard.Store(string(buf[:n]), true)
-				if _, err := conn.WriteToUDPAddrPort(buf[:n], from); err != nil {
-					return
-				}
-			}
-		})
-		l.tb.Cleanup(func() {
-			conn.Close()
-			answers.Wait()
-		})
-	}
-}
-
-// enter calls fn, which opens sockets, on a host.
-func (l *lab) enter(host string, fn func() error) {
-	l.tb.Helper()
-	if err := netns.Do("/run/netns/"+l.id+host, fn); err != nil {
-		l.tb.Fatal(err)
-	}
-}
-
-// reachable returns the paths on which an answer comes, and those on which
-// only the question arrives as "one way". It asks repeatedly:
-// neighbors that were unreachable a moment ago take a second to be tried anew.
-func (l *lab) reachable() string {
-	l.tb.Helper()
-	l.heard.Clear()
-	answered := make([]bool, len(paths))
-	var probes sync.WaitGroup
-	for i, path := range paths {
-		from, to, _ := strings.Cut(path, " ")
-		var conn *net.UDPConn
-		l.enter(from, func() (err error) {
-			conn, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addresses[to], port)))
-			return err
-		})
-		probes.Go(func() {
-			defer conn.Close()
-			answered[i] = answers(conn, path)
-		})
-	}
-	probes.Wait()
-	var open []string
-	for i, path := range paths {
-		if _, heard := l.heard.Load(path); answered[i] {
-			open = append(open, path)
-		} else if heard {
-			open = append(open, path+" one way")
-		}
-	}
-	return strings.Join(open, "\n")
-}
-
-func answers(conn *net.UDPConn, question string) bool {
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
-		if _, err := conn.Write([]byte(question)); err != nil {
-			return false
-		}
-		if err := conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
-			return false
-		}
-		if _, err := conn.Read(make([]byte, 32)); err == nil {
-			return true
-		}
-	}
-	return false
-}
-
-func lines(s ...string) string { return strings.Join(s, "\n") }
-
-func TestPackets(t *testing.T) {
-	l := newLab(t)
-	l.listen()
-	c, err := nft.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	policy := firewall.Policy{
-		Networks: []firewall.Network{
-			{Bridge: "nd", Masquerade4: netip.MustParsePrefix("10.7.0.0/24")},
-			{Bridge: "int", Masquerade4: netip.MustParsePrefix("10.8.0.0/24"), Internal: true},
-		},
-		Uplinks: []string{"lan"},
-	}
-	ensure := func() {
-		t.Helper()
-		if _, err := c.Ensure(firewall.Build(policy)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	expect := func(when, want string) {
-		t.Helper()
-		if diff := cmp.Diff(want, l.reachable()); diff != "" {
-			t.Errorf("%s:\n%s", when, diff)
-		}
-	}
-	all := lines("lan1 nd1", "nd1 lan1", "nd1 lan1/4", "nd1 nd2", "nd1 nd2/4",
-		"doc1 nd1", "doc1 nd1/4", "int1 int2", "int1 int2/4")
-
-	// Whoever forwards after us must find the marks that were there before.
-	nettest.Run(t, "nft add table inet probe",
-		"nft add chain inet probe pre { type filter hook prerouting priority raw ; }",
-		"nft add rule inet probe pre meta mark set 0x00000123",
+	nettest.Run(l.tb, "nft add table inet probe",
+		"nft add chain inet probe pre { type filter hook prerouting priority mangle ; }",
+		"nft add rule inet probe pre meta mark set "+mark,
 		"nft add chain inet probe post { type filter hook forward priority filter + 10 ; }",
-		"nft add rule inet probe post meta mark != 0x00000123 drop")
+		"nft add rule inet probe post meta mark != "+mark+" counter drop")
+}
+
+func TestBesideDocker(t *testing.T) {
+	bothBridgeNF(t, func(t *testing.T, on bool) {
+		l := newLab(t, on)
+		l.serveAll()
+		// Whoever forwards after us must find the marks that were there before.
+		l.mark("0x00000123")
+		l.likeDocker()
+		l.expect("before", map[probe]string{"lan1 nd1 80/tcp": "", "nd1 lan1 80/tcp": "", "doc1 nd1 81/tcp": "nd1 sees doc1"})
+
+		want := reachable()
+		want["nd1 doc1 80/tcp"] = "" // Docker decides.
+		want["lan1 doc1 80/tcp"] = ""
+		want["wan1 lan1 80/tcp"] = "" // What is not ours is carried past nobody.
+		want["doc1 lan1 80/tcp"] = "lan1 sees doc1"
+		l.apply(policy(), containers()...)
+		l.expect("with rules", want)
+
+		p := policy()
+		p.Uplinks = nil
+		l.apply(p, containers()...)
+		l.expect("uplink is a bridge like any other", map[probe]string{
+			"nd1 lan1 80/tcp": "", "lan1 nd1 80/tcp": "nd1 sees lan1", "nd1 nd2 81/tcp": "nd2 sees nd1",
+		})
+	})
+}
+
+// TestCarryBitOfOthers has a mark with our bit come in: it opens nothing of ours.
+func TestCarryBitOfOthers(t *testing.T) {
+	l := newLab(t, false)
+	l.serveAll()
 	l.likeDocker()
-	// Docker lets its own containers go anywhere.
-	expect("before", lines("doc1 nd1", "doc1 nd1/4", "doc1 int1"))
-	ensure()
-	expect("with rules", all)
-
-	l.likeDocker()
-	expect("Docker restarted", lines("doc1 nd1", "doc1 nd1/4"))
-	ensure()
-	expect("repaired", all)
-
-	policy.Uplinks = nil
-	ensure()
-	expect("uplink is a bridge like any other", lines("lan1 nd1", "nd1 nd2", "nd1 nd2/4",
-		"doc1 nd1", "doc1 nd1/4", "int1 int2", "int1 int2/4"))
-
-	if err := c.Remove(); err != nil {
-		t.Fatal(err)
-	}
-	expect("removed", lines("doc1 nd1", "doc1 nd1/4", "doc1 int1"))
+	nettest.Run(t, "nft add table inet probe",
+		"nft add chain inet probe pre { type filter hook prerouting priority mangle ; }",
+		"nft add rule inet probe pre meta mark set 0x10000000")
+	l.apply(policy(), containers()...)
+	l.expect("marked by others", map[probe]string{
+		"lan1 nd1 80/tcp": "nd1 sees lan1", "lan1 nd1 81/tcp": "", "int1 lan1 80/tcp": "", "nb1 nd1 81/udp": "",
+	})
 }

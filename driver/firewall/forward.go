@@ -1,0 +1,171 @@
+package firewall
+
+import "github.com/ndp6/ndp6/netutil/nft"
+
+// passing is how packets that may pass do.
+type passing struct {
+	verdict nft.Statement
+	// outside is what packets do that may leave to anywhere but our networks.
+	outside []nft.Rule
+	chains  []nft.Chain
+}
+
+// plain is for hosts where an accept of ours is enough. Established flows cost
+// the least there.
+func plain() passing {
+	return passing{verdict: nft.Accept, outside: []nft.Rule{{nft.Accept}}}
+}
+
+// carried is for hosts where others drop what they do not know: the mark of
+// what may pass tells their last rule, which is ours.
+func carried() passing {
+	carry := nft.Goto("carry")
+	input, output := in("own", nft.InputName), in("own", nft.OutputName)
+	return passing{
+		verdict: carry,
+		outside: []nft.Rule{
+			{in("uplinks", nft.OutputName), carry},
+			// Behind another bridge are the containers or guests of somebody
+			// else, who decides what reaches them.
+			{nft.OutputKind("bridge"), nft.Accept},
+			{carry},
+		},
+		chains: []nft.Chain{
+			{Name: "carry", Rules: []nft.Rule{{nft.SetMark(CarryBit), nft.Accept}}},
+			{
+				Name: "forward_clear", Hook: filter(nft.Forward, nft.PriorityFilter+5),
+				Rules: []nft.Rule{
+					{nft.MarkLacks(CarryBit), nft.Accept},
+					{input, nft.ClearMark(CarryBit), nft.Accept},
+					{output, nft.ClearMark(CarryBit)},
+				},
+			},
+		},
+	}
+}
+
+// forwardChains decide about everything from and to our networks. The network
+// that a packet goes to is the one that decides.
+func forwardChains(p passing) []nft.Chain {
+	icmpv6 := nft.Is{Field: nft.L4Proto, Value: nft.ProtoICMPv6}
+	unknown := func(f nft.Field) nft.Rule {
+		return drop(countUnknown, nft.NamePrefix{Field: f, Prefix: "nd-"})
+	}
+	inside := in("inside", nft.InputName, nft.OutputName)
+	chains := []nft.Chain{
+		{
+			Name: "forward", Hook: filter(nft.Forward, nft.PriorityFilter-5),
+			Rules: []nft.Rule{
+				{vmap("from", nft.InputName)},
+				{vmap("to", nft.OutputName)},
+				// A bridge of ours that is in no map yet, or no more.
+				unknown(nft.InputName),
+				unknown(nft.OutputName),
+			},
+		},
+		{Name: "leaving_internal", Rules: []nft.Rule{
+			{inside, nft.Goto("inside")},
+			drop(countInternal),
+		}},
+		{Name: "entering_internal", Rules: []nft.Rule{drop(countInternal)}},
+		{Name: "leaving_isolated", Rules: []nft.Rule{
+			drop(countIsolated, in("isolated", nft.InputName, nft.OutputName)),
+			{nft.Goto("leaving")},
+		}},
+		{Name: "leaving", Rules: append([]nft.Rule{
+			{vmap("to", nft.OutputName)},
+			unknown(nft.OutputName),
+			{icmpv6, nft.Goto("leaving_icmp6")},
+			{nft.Established, p.verdict},
+			// NAT does not know them: they would leave with the container's address.
+			drop(countInvalid, nft.Invalid),
+		}, p.outside...)},
+		// Conntrack calls a redirect related, and node information a flow: what
+		// ICMPv6 may pass is decided before that.
+		{Name: "leaving_icmp6", Rules: append([]nft.Rule{
+			drop(countTransit, in("stays", nft.ICMPv6TypeField)),
+		}, p.outside...)},
+		{Name: "entering", Rules: []nft.Rule{
+			{icmpv6, nft.Goto("entering_icmp6")},
+			{nft.Established, p.verdict},
+			// With bridge-nf-call, frames inside a bridge come by here too.
+			{inside, p.verdict},
+			{nft.Is{Field: nft.L4Proto, Value: nft.Proto(1)}, nft.Goto("entering_icmp4")},
+			drop(countInvalid, nft.Invalid),
+			{in("pub6", nft.IPv6Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
+			{in("pub4", nft.IPv4Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
+			{nft.DNATed, nft.OriginalDirection, in("nat6", nft.IPv6Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
+			{nft.DNATed, nft.OriginalDirection, in("nat4", nft.IPv4Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
+			{in("open6", nft.IPv6Destination), p.verdict},
+			{in("open4", nft.IPv4Destination), p.verdict},
+			drop(countInbound),
+		}},
+	}
+	return append(append(chains, icmpChains(p)...), p.chains...)
+}
+
+// echoLimit keeps containers from being everybody's echo.
+func echoLimit() nft.Limit { return nft.Limit{Rate: 1000, Burst: 200} }
+
+// icmpChains let through what RFC 4890 4.3 says.
+func icmpChains(p passing) []nft.Chain {
+	message := func(t nft.ICMPv6) nft.Is { return nft.Is{Field: nft.ICMPv6TypeField, Value: t} }
+	return []nft.Chain{
+		{Name: "entering_icmp6", Rules: []nft.Rule{
+			// IPv4 has this number for nothing.
+			drop(countInbound, nft.Is{Field: nft.Protocol, Not: true, Value: nft.IPv6}),
+			{in("inside", nft.InputName, nft.OutputName), nft.Goto("inside")},
+			// Without "packet too big" flows hang: never limited, whether or
+			// not the flow came by here.
+			{in("errors6", nft.ICMPv6TypeField), p.verdict},
+			{message(128), echoLimit(), p.verdict},
+			{message(129), nft.Established, p.verdict},
+			drop(countTransit, in("stays", nft.ICMPv6TypeField)),
+			{in("open6", nft.IPv6Destination), p.verdict},
+			drop(countInbound),
+		}},
+		{Name: "entering_icmp4", Rules: []nft.Rule{
+			{nft.ICMPv4(3), p.verdict},
+			{nft.ICMPv4(11), p.verdict},
+			{nft.ICMPv4(12), p.verdict},
+			{nft.ICMPv4(8), echoLimit(), p.verdict},
+			{in("open4", nft.IPv4Destination), p.verdict},
+			drop(countInbound),
+		}},
+		{Name: "inside", Rules: []nft.Rule{
+			// RFC 4861 11.2: only what was bridged still has 255.
+			drop(countTransit, in("discovery", nft.ICMPv6TypeField), nft.Is{Field: nft.HopLimit, Not: true, Value: nft.Number(255)}),
+			{p.verdict},
+		}},
+	}
+}
+
+// guardChain keeps the host from being a router for others because we switched
+// forwarding on. Nobody could forward before, so it takes nothing away; who
+// came later and relies on it keeps what they allow themselves.
+func guardChain() nft.Chain {
+	bridges := func(prefix string) nft.Rule {
+		return nft.Rule{
+			notIn("uplinks", nft.OutputName), nft.NamePrefix{Field: nft.OutputName, Prefix: prefix},
+			nft.OutputKind("bridge"), nft.Accept,
+		}
+	}
+	return nft.Chain{
+		Name: "forward_guard", Hook: filter(nft.Forward, nft.PriorityFilter+6),
+		Rules: []nft.Rule{
+			{nft.Is{Field: nft.Protocol, Not: true, Value: nft.IPv6}, nft.Accept},
+			{in("own", nft.InputName), nft.Accept},
+			{in("own", nft.OutputName), nft.Accept},
+			{nft.Established, nft.Accept},
+			{nft.DNATed, nft.Accept},
+			// With bridge-nf-call, frames inside a bridge come by here too.
+			{in("uplink_inside", nft.InputName, nft.OutputName), nft.InputKind("bridge"), nft.Accept},
+			// The guests of another bridge go where its owner lets them.
+			{notIn("uplinks", nft.InputName), nft.InputKind("bridge"), nft.Accept},
+			// Docker sees forwarding on and filters what enters its networks.
+			bridges("br-"),
+			bridges("docker"),
+			drop(countGuard),
+		},
+	}
+}
