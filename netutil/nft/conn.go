@@ -112,14 +112,18 @@ func (c *Conn) wakeWatch() {
 func (c *Conn) ensure(r Ruleset, force bool) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	changes := c.differences(r.Groups)
 	asked, err := c.asked.compile(r)
-	if err == nil {
+	switch {
+	case err != nil:
+	case asked == c.asked:
+		err = asked.check(changes)
+	default:
 		err = asked.check(r.Groups)
 	}
 	if err != nil {
 		return false, fmt.Errorf("apply nftables rules: %w", err)
 	}
-	changes := c.differences(r.Groups)
 	if asked == c.asked && len(changes) == 0 && !force && c.isCurrent() {
 		return false, c.incomplete()
 	}

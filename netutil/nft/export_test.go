@@ -1,5 +1,7 @@
 package nft
 
+import "testing"
+
 // Features is what a kernel can do, for tests of kernels that cannot.
 type Features struct{ Owned, Bridge, NAT bool }
 
@@ -15,3 +17,15 @@ func (c *Conn) Pretend(change func(*Features)) {
 
 // IsOwned reports whether the kernel lets c own its tables.
 func (c *Conn) IsOwned() bool { return c.features != nil && c.features.flags != 0 }
+
+// Generation returns the number of the last transaction.
+func (c *Conn) Generation(tb testing.TB) uint32 {
+	tb.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, err := c.socket.generation()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}

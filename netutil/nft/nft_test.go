@@ -228,17 +228,6 @@ func TestEnsure(t *testing.T) {
 	}
 }
 
-func TestEnsureByAnother(t *testing.T) {
-	nettest.Enter(t)
-	nettest.Run(t, "ip6tables-nft -P FORWARD DROP")
-	if err := open(t).Apply(sample()); err != nil {
-		t.Fatal(err)
-	}
-	if changed, err := open(t).Ensure(sample()); err != nil || changed {
-		t.Errorf("after a restart: changed %t, %v", changed, err)
-	}
-}
-
 func TestRemove(t *testing.T) {
 	nettest.Enter(t)
 	nettest.Run(t,
