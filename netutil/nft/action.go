@@ -58,7 +58,7 @@ func (f Final) compile(Family) []expr.Any {
 	return []expr.Any{&expr.Verdict{Kind: expr.VerdictKind(code)}}
 }
 
-func (f Final) verdict() (code int32, chain string) {
+func (f Final) verdict() (code int32, chain string) { //nolint:unparam // a Verdict has both.
 	switch f {
 	case Accept:
 		return int32(expr.VerdictAccept), ""

@@ -46,10 +46,14 @@ func all() nft.Ruleset {
 				{Name: "ports", Type: ty{nft.LinkNameType}, Data: ty{nft.VerdictType}, Elements: []nft.Element{
 					{nft.LinkName("a"), nft.Goto("in")}, {nft.LinkName("b"), nft.Accept},
 				}},
-				{Name: "to6", Type: ty{nft.ProtoType, nft.PortType}, Data: ty{nft.IPv6Type, nft.PortType},
-					Elements: []nft.Element{{nft.ProtoTCP, nft.Port(8080), v6, nft.Port(80)}}},
-				{Name: "to4", Type: ty{nft.IPv4Type, nft.ProtoType, nft.PortType}, Data: ty{nft.IPv4Type, nft.PortType},
-					Elements: []nft.Element{{v4, nft.ProtoUDP, nft.Port(8080), v4, nft.Port(80)}}},
+				{
+					Name: "to6", Type: ty{nft.ProtoType, nft.PortType}, Data: ty{nft.IPv6Type, nft.PortType},
+					Elements: []nft.Element{{nft.ProtoTCP, nft.Port(8080), v6, nft.Port(80)}},
+				},
+				{
+					Name: "to4", Type: ty{nft.IPv4Type, nft.ProtoType, nft.PortType}, Data: ty{nft.IPv4Type, nft.PortType},
+					Elements: []nft.Element{{v4, nft.ProtoUDP, nft.Port(8080), v4, nft.Port(80)}},
+				},
 			},
 			Chains: []nft.Chain{
 				{Name: "in", Rules: append(rules(

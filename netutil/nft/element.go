@@ -204,7 +204,7 @@ func (r *rawElement) hashes(h *maphash.Hash, set string) (key, all uint64) {
 }
 
 func hashPart(h *maphash.Hash, b []byte) {
-	h.WriteByte(byte(len(b))) //nolint:errcheck // a hash takes everything.
+	h.WriteByte(byte(len(b)))
 	h.Write(b)
 }
 
@@ -214,7 +214,7 @@ func hashFlags(h *maphash.Hash, flags ...bool) {
 		if f {
 			b = 1
 		}
-		h.WriteByte(b) //nolint:errcheck // a hash takes everything.
+		h.WriteByte(b)
 	}
 }
 

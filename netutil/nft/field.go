@@ -40,7 +40,7 @@ func (f Field) String() string { return string(f) }
 
 // meta maps the fields that are no part of the packet.
 func (f Field) meta() (expr.MetaKey, bool) {
-	switch f {
+	switch f { //nolint:exhaustive // the others are payload.
 	case InputName:
 		return expr.MetaKeyIIFNAME, true
 	case OutputName:
@@ -79,7 +79,7 @@ func (f Field) payload() payload {
 		network   = expr.PayloadBaseNetworkHeader
 		transport = expr.PayloadBaseTransportHeader
 	)
-	switch f {
+	switch f { //nolint:exhaustive // the others are meta.
 	case IPv4Source:
 		return payload{network, 12, 4, isIPv4}
 	case IPv4Destination:
@@ -118,7 +118,7 @@ func (f Field) payload() payload {
 
 // size returns how many bytes a field has.
 func (f Field) size() int {
-	switch f {
+	switch f { //nolint:exhaustive // the others are payload.
 	case InputName, OutputName:
 		return LinkNameType.size()
 	case Protocol, L4Proto:
@@ -168,6 +168,7 @@ func (d dependency) compile(family Family) []expr.Any {
 		return metaIs(expr.MetaKeyPROTOCOL, EtherARP.first())
 	case isICMPv6:
 		return metaIs(expr.MetaKeyL4PROTO, ProtoICMPv6.first())
+	case anyPacket:
 	case isEther:
 		if family != Bridge {
 			return metaIs(expr.MetaKeyIIFTYPE, []byte{unix.ARPHRD_ETHER, 0})

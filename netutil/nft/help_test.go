@@ -28,7 +28,7 @@ func startStorm(tb testing.TB) storm {
 	go func() {
 		defer close(s.ended)
 		for first := true; ; first = false {
-			cmd := exec.Command("nsenter", "--net="+path, "nft", "add rule ip storm c counter accept; flush chain ip storm c") //nolint:noctx // it ends by itself.
+			cmd := exec.Command("nsenter", "--net="+path, "nft", "add rule ip storm c counter accept; flush chain ip storm c")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				tb.Errorf("storm: %v\n%s", err, out)
 			}
@@ -57,7 +57,10 @@ type percentiles struct {
 	times []time.Duration
 }
 
-func newPercentiles(b *testing.B) *percentiles { return &percentiles{b: b} }
+func newPercentiles(b *testing.B) *percentiles {
+	b.Helper()
+	return &percentiles{b: b}
+}
 
 func (p *percentiles) measure(fn func()) {
 	start := time.Now()

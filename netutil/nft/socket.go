@@ -31,7 +31,7 @@ func openSocket() (*socket, error) {
 	}
 	s := &socket{fd: fd, in: make([]byte, 64<<10)}
 	if err := s.setUp(); err != nil {
-		unix.Close(fd) //nolint:errcheck,gosec // the first error is the one to report.
+		unix.Close(fd) //nolint:gosec // the first error is the one to report.
 		return nil, err
 	}
 	return s, nil

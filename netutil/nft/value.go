@@ -46,6 +46,7 @@ func (t Type) size() int {
 		return 2
 	case ProtoType, ICMPv6Type:
 		return 1
+	case VerdictType: // has another form
 	}
 	return 0
 }
@@ -67,6 +68,7 @@ func (t Type) number() uint32 {
 		return 13
 	case ICMPv6Type:
 		return 29
+	case VerdictType: // has another form
 	}
 	return 0
 }

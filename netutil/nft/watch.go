@@ -29,29 +29,24 @@ const (
 // took, or why there was none; others' changes that leave ours alone are no
 // reason to call it. It returns nil when ctx ends. One Watch may run at a time.
 func (c *Conn) Watch(ctx context.Context, repaired func(what string, err error)) error {
-	heard := make(chan struct{})
-	read := make(chan struct{})
-	ended := make(chan error, 1)
-	ctx, cancel := context.WithCancel(ctx)
-	go func() { ended <- c.hear(ctx, heard, read) }()
 	if err := c.events.file.SetReadDeadline(time.Time{}); err != nil {
-		cancel()
-		<-ended
 		return fmt.Errorf("watch nftables: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() {
-		c.events.file.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck,gosec // a closed file ends hear as well.
-	})
-	defer stop()
+	heard, read := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	go func() { ended <- c.hear(ctx, heard, read) }()
 
 	w := watcher{c: c, repaired: repaired}
 	w.repair()
 	for {
 		select {
 		case <-ctx.Done():
-			<-ended
-			return nil
+			if err := c.events.file.SetReadDeadline(time.Unix(1, 0)); err != nil {
+				return fmt.Errorf("end watch of nftables: %w", err)
+			}
+			return <-ended
 		case err := <-ended:
 			return fmt.Errorf("watch nftables: %w", err)
 		case <-heard:
@@ -73,7 +68,7 @@ func (c *Conn) hear(ctx context.Context, heard, read chan struct{}) error {
 			return n > 0
 		})
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // that is why it ended.
 		}
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err

@@ -227,7 +227,7 @@ func TestMain(m *testing.M) {
 		if err == nil {
 			_, err = c.Ensure(sample())
 		}
-		fmt.Println("ready", err)
+		fmt.Fprintln(os.Stdout, "ready", err)
 		select {}
 	}
 	os.Exit(m.Run())
@@ -235,7 +235,7 @@ func TestMain(m *testing.M) {
 
 func TestKilledOwner(t *testing.T) {
 	nettest.Enter(t)
-	cmd := exec.Command("/proc/self/exe") //nolint:noctx // it is killed below.
+	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), "NFT_TEST_OWNER=1")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -251,8 +251,8 @@ func TestKilledOwner(t *testing.T) {
 	c := open(t)
 	_, err = c.Ensure(sample())
 	if !c.IsOwned() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		cmd.Process.Kill() //nolint:errcheck // it may have ended.
+		cmd.Wait()         //nolint:errcheck // it was killed.
 		t.Skip("the kernel knows no owners of tables")
 	}
 	if !errors.Is(err, nft.ErrOwned) {
@@ -269,7 +269,9 @@ func TestKilledOwner(t *testing.T) {
 			if what == "inet table adopted" {
 				ensure(t, c, sample(), false)
 				w.cancel()
-				<-w.ended
+				if err := <-w.ended; err != nil {
+					t.Error(err)
+				}
 				return
 			}
 		case <-time.After(10 * time.Second):
