@@ -2,7 +2,7 @@ package e2e_test
 
 import (
 	"context"
-	"net/netip"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -32,11 +32,15 @@ type bed struct {
 	host     *lab.Host
 	neighbor *lab.Node
 	version  string
+	flags    []string // of dockerd
+	root     string
 	binary   string
 	next     func() (string, error) // another build of it
 	before   string                 // snapshot of the host without networks
+	closers  []io.Closer            // of the scenario
 }
 
+// newBed makes the lab and starts plugin and dockerd.
 func newBed(t *testing.T, release lab.Release, binary string) *bed {
 	t.Helper()
 	root, err := lab.Root(t.Context(), release, os.Stderr)
@@ -52,7 +56,7 @@ func newBed(t *testing.T, release lab.Release, binary string) *bed {
 			t.Error(err)
 		}
 	})
-	b := &bed{T: t, Lab: l, version: release.Docker, binary: binary}
+	b := &bed{T: t, Lab: l, version: release.Docker, flags: engineFlags(release.Docker), root: root, binary: binary}
 	if b.host, err = l.AddHost(t.Context(), hostNumber, root); err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +69,48 @@ func newBed(t *testing.T, release lab.Release, binary string) *bed {
 		t.Fatal(err)
 	}
 	b.startPlugin()
-	b.startEngine(engineFlags(b.version)...)
+	b.startEngine(b.flags...)
 	if got := b.docker("version", "--format", "{{.Server.Version}}"); !strings.HasPrefix(got, release.Docker+".") {
 		t.Logf("Debian %s now has Docker %s instead of %s", release.Suite, got, release.Docker)
 	}
 	b.before = b.snapshot()
 	return b
+}
+
+// elsewhere runs a scenario on another host of the same lab, which prepare makes
+// ready before plugin and dockerd start. What the scenario leaves there stays.
+func (b *bed) elsewhere(number int, prepare, run func(*bed)) {
+	b.Helper()
+	s := *b
+	s.flags = append([]string{"--live-restore"}, b.flags...)
+	var err error
+	s.host, err = b.AddHost(b.ctx(), number, b.root)
+	b.ok(err)
+	if prepare != nil {
+		prepare(&s)
+	}
+	s.startPlugin()
+	s.startEngine(s.flags...)
+	s.closers = nil
+	defer func() {
+		if b.Failed() {
+			b.Logf("the plugin's log on %s:\n%s", s.host.Name, s.host.PluginLog(60))
+		}
+		for _, c := range s.closers {
+			b.ok(c.Close())
+		}
+		b.ok(s.host.StopEngine(b.ctx(), "TERM"))
+		b.ok(s.host.StopPlugin(b.ctx(), "TERM"))
+	}()
+	run(&s)
+}
+
+// run runs a command on the host, which must succeed.
+func (b *bed) run(command string) string {
+	b.Helper()
+	out, err := b.host.Exec(b.ctx(), "sh", "-c", command)
+	b.ok(err)
+	return out
 }
 
 // engineFlags has the oldest Docker write IPv6 firewall rules, which newer ones
@@ -109,6 +149,9 @@ func tail(text string, lines int) string {
 // clean removes all containers and networks, and compares the host.
 func (b *bed) clean() {
 	b.Helper()
+	for _, c := range b.closers { // Their sockets keep sandboxes.
+		b.ok(c.Close())
+	}
 	if ids := strings.Fields(b.docker("ps", "-aq")); len(ids) > 0 {
 		b.docker(append([]string{"rm", "-f"}, ids...)...)
 	}
@@ -155,93 +198,6 @@ func (b *bed) startPlugin() {
 func (b *bed) startEngine(flags ...string) {
 	b.Helper()
 	b.ok(b.host.StartEngine(b.ctx(), flags...))
-}
-
-// docker runs a command that must succeed.
-func (b *bed) docker(args ...string) string {
-	b.Helper()
-	out, err := b.host.Docker(b.ctx(), args...)
-	b.ok(err)
-	return strings.TrimSpace(out)
-}
-
-// refused runs a docker command that must fail with an error that holds each of the words.
-func (b *bed) refused(words []string, args ...string) {
-	b.Helper()
-	out, err := b.host.Docker(b.ctx(), args...)
-	if err == nil {
-		b.Errorf("docker %s: succeeded (%s), want an error", strings.Join(args, " "), strings.TrimSpace(out))
-		return
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			b.Errorf("docker %s: the error does not say %q:\n%v", strings.Join(args, " "), w, err)
-		}
-	}
-}
-
-// network makes a network with both our drivers.
-func (b *bed) network(name string, args ...string) {
-	b.Helper()
-	all := append([]string{"network", "create", "-d", "ndp6", "--ipam-driver", "ndp6", "--ipv6"}, args...)
-	b.docker(append(all, name)...)
-}
-
-// web is `docker run -d` of a web server that answers /hostname with the
-// container's short id.
-func (b *bed) web(name, network string, args ...string) container {
-	b.Helper()
-	all := append([]string{"run", "-d", "--stop-signal", "KILL", "--name", name, "--network", network}, args...)
-	b.docker(append(all, lab.Image, "httpd", "-f", "-h", "/etc")...)
-	return b.inspect(name, network)
-}
-
-// a container as docker inspect shows it on one network.
-type container struct {
-	name, id string
-	mac      string
-	addr     netip.Addr // IPv6
-	addr4    netip.Addr // IPv4, zero where it has none
-}
-
-func (b *bed) inspect(name, network string) container {
-	b.Helper()
-	const format = `{{slice .Id 0 12}} {{with index .NetworkSettings.Networks "NET"}}{{.MacAddress}} [{{.GlobalIPv6Address}}] [{{.IPAddress}}]{{end}}`
-	fields := strings.Fields(b.docker("inspect", "-f", strings.ReplaceAll(format, "NET", network), name))
-	if len(fields) != 4 {
-		b.Fatalf("inspect %s: %q", name, fields)
-	}
-	c := container{name: name, id: fields[0], mac: fields[1]}
-	c.addr, _ = netip.ParseAddr(strings.Trim(fields[2], "[]"))
-	c.addr4, _ = netip.ParseAddr(strings.Trim(fields[3], "[]"))
-	return c
-}
-
-// reach wants the node to ping an address of the container's and to get its web page.
-func (b *bed) reach(from *lab.Node, c container, addr netip.Addr) {
-	b.Helper()
-	if _, err := from.Ping(b.ctx(), addr, 3*time.Second); err != nil {
-		b.Errorf("%s: %v", c.name, err)
-		return
-	}
-	got, err := from.Get(b.ctx(), netip.AddrPortFrom(addr, 80), "/hostname")
-	if err != nil || got != c.id {
-		b.Errorf("web server of %s at %s answers %s with %q, %v; want %q", c.name, addr, from.Name, got, err, c.id)
-	}
-}
-
-// silent wants no answer from an address.
-func (b *bed) silent(from *lab.Node, addr netip.Addr) {
-	b.Helper()
-	if took, err := from.Ping(b.ctx(), addr, 1500*time.Millisecond); err == nil {
-		b.Errorf("%s answers %s in %s, want silence", addr, from.Name, took)
-	}
-}
-
-// exec runs a command in a container; it must succeed.
-func (b *bed) exec(c container, args ...string) string {
-	b.Helper()
-	return b.docker(append([]string{"exec", c.name}, args...)...)
 }
 
 // eventually wants check to succeed within some seconds.

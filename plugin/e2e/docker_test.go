@@ -55,19 +55,66 @@ func outages() []scenario {
 	}
 }
 
+// firewallScenarios are those of what reaches whom.
+func firewallScenarios() []scenario {
+	return []scenario{
+		{name: "publishing", run: publishing},
+		{name: "port conflicts", run: portConflicts},
+		{name: "loopback from the wire", run: loopbackFromWire},
+		{name: "port sweep", run: portSweep},
+		{name: "inbound option", run: inboundOption},
+		{name: "stale flow", run: staleFlow},
+		{name: "window", run: window},
+		{name: "neighbors", run: neighbors},
+		{name: "networks", run: networks},
+		{name: "Docker's bridge", run: dockerBridge},
+		{name: "host access", run: hostAccess},
+		{name: "impostor", run: impostor},
+		{name: "flood", run: flood},
+		{name: "killed while publishing", run: killedPublishing},
+		{name: "coexist", run: coexist},
+		{name: "ufw", run: ufw},
+		{name: "legacy tables", run: legacy},
+		{name: "firewalld", run: firewalld, versions: []string{"28.5"}},
+	}
+}
+
 // TestDocker tries the scenarios on each Docker version, versions in parallel.
 func TestDocker(t *testing.T) {
 	t.Parallel()
-	tryAll(t, scenarios())
+	tryAll(t, scenarios(), nil)
 }
 
 // TestOutages tries what ends the plugin, dockerd and the host, beside TestDocker.
 func TestOutages(t *testing.T) {
 	t.Parallel()
-	tryAll(t, outages())
+	tryAll(t, outages(), nil)
 }
 
-func tryAll(t *testing.T, scenarios []scenario) {
+// TestFirewall tries what reaches whom, with Dockers that all write IPv6 rules.
+func TestFirewall(t *testing.T) {
+	t.Parallel()
+	tryAll(t, firewallScenarios(), (*bed).filterAsDocker)
+}
+
+// filterAsDocker has Docker write IPv6 rules, and makes its first network with
+// IPv6: it switches forwarding on then, and drops what it does not know.
+func (b *bed) filterAsDocker() {
+	b.Helper()
+	if b.version == "26.1" {
+		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
+		b.flags = []string{"--experimental", "--ip6tables"}
+		b.startEngine(b.flags...)
+	}
+	b.docker("network", "create", "--ipv6", "--subnet", "fd00:e::/64", "first")
+	// Chains that it makes for its first ports stay.
+	b.docker("run", "--rm", "--network", "first", "-p", "8080:80", "-p", "127.0.0.1:8081:81", lab.Image, "true")
+	b.docker("network", "rm", "first")
+	b.before = b.snapshot()
+}
+
+// tryAll tries scenarios on a bed for each version, once it is ready for them.
+func tryAll(t *testing.T, scenarios []scenario, ready func(*bed)) {
 	t.Helper()
 	binary := requirements(t)
 	next := nextBuild(t.TempDir())
@@ -79,6 +126,9 @@ func tryAll(t *testing.T, scenarios []scenario) {
 			t.Parallel()
 			b := newBed(t, release, binary)
 			b.next = next
+			if ready != nil {
+				ready(b)
+			}
 			for _, s := range scenarios {
 				if s.versions != nil && !slices.Contains(s.versions, release.Docker) {
 					continue

@@ -20,12 +20,12 @@ func trafficGoesOn(b *bed) {
 	// Neighbors forget after a second in place of half a minute, and ask again.
 	defer b.setSysctl(b.Router, "net/ipv6/neigh/lan/base_reachable_time_ms", "1000")()
 	defer b.setSysctl(b.Router, "net/ipv6/neigh/lan/delay_first_probe_time", "1")()
-	liveRestore := append([]string{"--live-restore"}, engineFlags(b.version)...)
+	liveRestore := append([]string{"--live-restore"}, b.flags...)
 	b.ok(b.host.StopEngine(b.ctx(), "TERM"))
 	b.startEngine(liveRestore...)
 	defer func() {
 		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-		b.startEngine(engineFlags(b.version)...)
+		b.startEngine(b.flags...)
 	}()
 	next, err := b.next()
 	b.ok(err)

@@ -22,7 +22,7 @@ func hostReboots(b *bed) {
 	b.startPlugin()
 	b.Logf("plugin ready in %s", time.Since(start).Round(time.Millisecond))
 	start = time.Now()
-	b.startEngine(engineFlags(b.version)...)
+	b.startEngine(b.flags...)
 	b.Logf("dockerd ready in %s", time.Since(start).Round(time.Millisecond))
 	b.cameBack(f)
 	if diff := cmp.Diff(before, b.bridgesAndSysctls()); diff != "" {

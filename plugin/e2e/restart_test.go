@@ -14,7 +14,7 @@ func engineRestarted(b *bed) {
 	for _, signal := range []string{"TERM", "KILL"} {
 		b.ok(b.host.StopEngine(b.ctx(), signal))
 		start := time.Now()
-		b.startEngine(engineFlags(b.version)...)
+		b.startEngine(b.flags...)
 		b.Logf("dockerd started %s after SIG%s", time.Since(start).Round(time.Millisecond), signal)
 		b.cameBack(f)
 	}
@@ -24,12 +24,12 @@ func engineRestarted(b *bed) {
 // Docker looks 15 s for a plugin that is not there, once for each pool and for
 // each call: the network has one pool.
 func pluginLate(b *bed) {
-	liveRestore := append([]string{"--live-restore"}, engineFlags(b.version)...)
+	liveRestore := append([]string{"--live-restore"}, b.flags...)
 	b.ok(b.host.StopEngine(b.ctx(), "TERM"))
 	b.startEngine(liveRestore...)
 	defer func() {
 		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-		b.startEngine(engineFlags(b.version)...)
+		b.startEngine(b.flags...)
 	}()
 	b.network("n", "--subnet", pool, "--ipam-opt", "ndp6.ipv4=none")
 	c := b.echo("c1", "n", "--mac-address", "02:42:aa:bb:cc:12")

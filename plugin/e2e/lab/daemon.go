@@ -22,6 +22,13 @@ type daemon struct {
 	done  chan struct{} // closed when it did
 }
 
+// StartDaemon runs a command of the host's, such as firewalld, until the host
+// ends. Its output goes to a log that errors hold.
+func (h *Host) StartDaemon(ctx context.Context, name string, args ...string) error {
+	_, err := h.start(ctx, name, args...)
+	return err
+}
+
 // start runs a command on the host until it is stopped. Its output is appended
 // to a log.
 func (h *Host) start(ctx context.Context, name string, args ...string) (*daemon, error) {

@@ -48,3 +48,26 @@ func SYNFrame(from, to [6]byte, src, dst netip.AddrPort) []byte {
 	f = append(f, dst.Addr().AsSlice()...)
 	return append(f, syn(src, dst, 1)...)
 }
+
+// IsTCPTo tells Ethernet frames that hold a TCP segment to a port, of IPv4 or
+// IPv6 without extension headers.
+func IsTCPTo(port uint16) func(frame []byte) bool {
+	return func(f []byte) bool {
+		if len(f) < 14 {
+			return false
+		}
+		var proto byte
+		segment := 0
+		switch binary.BigEndian.Uint16(f[12:]) {
+		case 0x86dd:
+			if segment = 14 + 40; len(f) >= segment {
+				proto = f[14+6]
+			}
+		case 0x0800:
+			if segment = 14 + int(f[14]&0xf)*4; len(f) >= segment {
+				proto = f[14+9]
+			}
+		}
+		return proto == protoTCP && len(f) >= segment+tcpSize && binary.BigEndian.Uint16(f[segment+2:]) == port
+	}
+}

@@ -93,13 +93,9 @@ func (t *Teller) Close() error {
 // was closed without an answer.
 func (n *Node) Ask(ctx context.Context, network string, server netip.AddrPort, timeout time.Duration) (netip.Addr, error) {
 	deadline := time.Now().Add(timeout)
-	var conn net.Conn
-	err := n.do(func() (err error) {
-		conn, err = (&net.Dialer{Deadline: deadline}).DialContext(ctx, network, server.String())
-		return err
-	})
+	conn, err := n.Dial(ctx, network, server, timeout)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("ask %s: %w", server, asTimeout(err))
+		return netip.Addr{}, err
 	}
 	defer conn.Close()
 	if err := conn.SetDeadline(deadline); err != nil {
@@ -120,6 +116,18 @@ func (n *Node) Ask(ctx context.Context, network string, server netip.AddrPort, t
 		return netip.Addr{}, fmt.Errorf("ask %s from %s: answer %q: %w", server, n.Name, answer[:size], err)
 	}
 	return client.Addr().Unmap(), nil
+}
+
+// Dial connects the node to a server, with an error as Ask returns it.
+func (n *Node) Dial(ctx context.Context, network string, server netip.AddrPort, timeout time.Duration) (conn net.Conn, err error) {
+	err = n.do(func() (err error) {
+		conn, err = (&net.Dialer{Timeout: timeout}).DialContext(ctx, network, server.String())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s from %s: %w", server, n.Name, asTimeout(err))
+	}
+	return conn, nil
 }
 
 // asTimeout makes the two errors of a deadline that passed one.
