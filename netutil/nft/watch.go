@@ -48,6 +48,9 @@ func (c *Conn) Watch(ctx context.Context, repaired func(what string, err error))
 			}
 			return <-ended
 		case err := <-ended:
+			if err == nil {
+				return nil // ctx ended
+			}
 			return fmt.Errorf("watch nftables: %w", err)
 		case <-heard:
 			w.settle(ctx, heard, read)
