@@ -63,8 +63,14 @@ func (c *Conn) Remove(ctx context.Context) error {
 	if err := c.SetBridges(ctx, nil); err != nil {
 		return err
 	}
-	if err := c.zoneIsFree(ctx); err != nil {
+	zone, err := c.find(ctx, zones)
+	if err != nil {
 		return err
+	}
+	if zone.ours() {
+		if err := c.zoneIsFree(ctx); err != nil {
+			return err
+		}
 	}
 	changed := false
 	// The policy first: it refers to the zone.

@@ -177,7 +177,7 @@ func (d *daemon) list(t *testing.T, method string, args ...any) []string {
 // stop ends a process that start started.
 func stop(cmd *exec.Cmd) {
 	const patience = 10 * time.Second
-	cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it may have ended.
+	cmd.Process.Signal(syscall.SIGTERM)                             //nolint:errcheck // it may have ended.
 	kill := time.AfterFunc(patience, func() { cmd.Process.Kill() }) //nolint:errcheck // it may have ended.
 	defer kill.Stop()
 	cmd.Wait() //nolint:errcheck // how it ended does not matter.

@@ -193,9 +193,12 @@ func TestAdministrators(t *testing.T) {
 	}
 	d.expect(t, "made by an administrator", with("ndp6/nd-0"))
 	d.addPolicy(t, "other", "trusted")
-	if err := c.Remove(t.Context()); err == nil {
-		// A zone of somebody else's stays, and so does what refers to it.
-		d.expect(t, "what an administrator made stays", without)
+	if err := c.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.expect(t, "what an administrator made stays", without)
+	if got := d.list(t, "config.getPolicyNames"); !cmp.Equal([]string{"ndp6-forwarding", "other"}, got) {
+		t.Errorf("permanent policies: %v", got)
 	}
 	d.removePermanent(t)
 	d.call(t, "reload")
