@@ -12,7 +12,7 @@ import (
 
 // dialer opens the socket at once, in the namespace of the thread, and
 // connects it when it is called. net.Dialer would do both on a thread of its own.
-func dialer(to netip.AddrPort, source int) (func(time.Duration) string, error) {
+func dialer(to netip.AddrPort) (func(time.Duration) string, error) {
 	family := unix.AF_INET6
 	if to.Addr().Is4() {
 		family = unix.AF_INET
@@ -25,7 +25,6 @@ func dialer(to netip.AddrPort, source int) (func(time.Duration) string, error) {
 	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	_ = source
 	return func(patience time.Duration) string {
 		file := os.NewFile(uintptr(fd), "tcp")
 		defer file.Close()

@@ -31,6 +31,14 @@ func publish(e firewall.Endpoint) firewall.Endpoint {
 	return e
 }
 
+// publishDirect publishes port 80 at the container's own addresses only.
+func publishDirect(e firewall.Endpoint) firewall.Endpoint {
+	e.Published = append(e.Published,
+		firewall.Published{Proto: tcp, Port: 80, HostAddr: any6, Direct: true},
+		firewall.Published{Proto: tcp, Port: 80, HostAddr: any4, Direct: true})
+	return e
+}
+
 func open(e firewall.Endpoint) firewall.Endpoint {
 	e.Open = true
 	return e
@@ -40,7 +48,7 @@ func open(e firewall.Endpoint) firewall.Endpoint {
 func containers() []firewall.Endpoint {
 	return []firewall.Endpoint{
 		publish(endpoint("nd1")), open(endpoint("nd2")), endpoint("nb1"), endpoint("nb2"),
-		publish(endpoint("int1")), open(endpoint("int2")),
+		publishDirect(endpoint("int1")), open(endpoint("int2")),
 	}
 }
 
@@ -54,7 +62,7 @@ func reachable() map[probe]string {
 		"host nd1 81/tcp": "nd1 sees host.nd", "host nd1/4 81/tcp": "nd1 sees host.nd/4",
 		"lan1 nd2 81/tcp": "nd2 sees lan1", "nb1 nd2/4 81/udp": "nd2 sees nb1/4",
 		// And what is not.
-		"lan1 nd1 81/tcp": "", "lan1 nd1 81/udp": "", "lan1 nd1 81/udp from 53": "", "lan1 nd1 81/udp from 80": "",
+		"lan1 nd1 81/tcp": "", "lan1 nd1 81/udp": "", "lan1 nd1 81/udp from 53": "", "lan1 nd1 81/udp from 443": "",
 		"lan1 nd1 82/tcp": "", "lan1 nd1 83/tcp": "",
 		"doc1 nd1 81/tcp": "", "nb1 nd1 81/tcp": "", "nb1 nd1/4 81/udp": "", "nd1 nb1 80/tcp": "",
 		// Behind NAT, whatever is published or open.
@@ -140,7 +148,9 @@ func TestBesideDocker(t *testing.T) {
 		l.expect("before", map[probe]string{"lan1 nd1 80/tcp": "", "nd1 lan1 80/tcp": "", "doc1 nd1 81/tcp": "nd1 sees doc1"})
 
 		want := reachable()
-		want["nd1 doc1 80/tcp"] = "" // Docker decides.
+		// Who owns another bridge decides, and Docker drops what it does not know.
+		want["nd1 doc1 80/tcp"] = ""
+		want["nb2 wan1/4 80/udp"] = ""
 		want["lan1 doc1 80/tcp"] = ""
 		want["wan1 lan1 80/tcp"] = "" // What is not ours is carried past nobody.
 		want["doc1 lan1 80/tcp"] = "lan1 sees doc1"

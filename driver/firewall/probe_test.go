@@ -1,19 +1,17 @@
 package firewall_test
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 )
 
 const (
@@ -28,10 +26,11 @@ const (
 func (l *lab) serve(host string, ports ...uint16) {
 	l.tb.Helper()
 	var running sync.WaitGroup
+	l.tb.Cleanup(running.Wait) // Runs last, when all are closed.
 	for _, port := range ports {
-		for _, any := range []netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()} {
-			version, at := "6", netip.AddrPortFrom(any, port)
-			if any.Is4() {
+		for _, wildcard := range []netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()} {
+			version, at := "6", netip.AddrPortFrom(wildcard, port)
+			if wildcard.Is4() {
 				version = "4"
 			}
 			var stream net.Listener
@@ -48,7 +47,6 @@ func (l *lab) serve(host string, ports ...uint16) {
 			l.tb.Cleanup(func() {
 				stream.Close()
 				packets.Close()
-				running.Wait()
 			})
 		}
 	}
@@ -85,8 +83,8 @@ func serveUDP(conn *net.UDPConn, host string) {
 	}
 }
 
-// A probe is "FROM TO PORT/PROTO", such as "lan1 nd1/4 80/udp", and optionally
-// " from PORT" with the source port.
+// A probe is "FROM TO PORT/PROTO", such as "lan1 nd1/4 80/udp", and for UDP optionally
+// " from PORT", the source port.
 type probe string
 
 func (p probe) parse() (from string, to netip.AddrPort, network string, source int) {
@@ -133,7 +131,7 @@ func (l *lab) expect(when string, want map[probe]string) {
 		})
 	}
 	running.Wait()
-	if diff := gocmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		l.tb.Errorf("%s:\n%s\ncounters %v", when, diff, l.counters())
 	}
 }
@@ -141,7 +139,7 @@ func (l *lab) expect(when string, want map[probe]string) {
 // question opens sockets in the namespace of the thread.
 func question(network string, to netip.AddrPort, source int) (func(time.Duration) string, error) {
 	if network == "tcp" {
-		return dialer(to, source)
+		return dialer(to)
 	}
 	conn, err := net.DialUDP("udp", &net.UDPAddr{Port: source}, net.UDPAddrFromAddrPort(to))
 	if err != nil {
@@ -170,18 +168,6 @@ func readAnswer(conn net.Conn, patience time.Duration) string {
 	return strings.TrimSpace(string(buf[:n]))
 }
 
-// sortedBy is the keys of m whose value is the same as value, in order.
-func sortedBy[K cmp.Ordered, V comparable](m map[K]V, value V) []K {
-	var keys []K
-	for k, v := range m {
-		if v == value {
-			keys = append(keys, k)
-		}
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 // TestProbes checks what the other tests measure with.
 func TestProbes(t *testing.T) {
 	l := newLab(t, false)
@@ -196,4 +182,14 @@ func TestProbes(t *testing.T) {
 		"lan1 nd1 81/tcp":         "",
 		"lan1 host.lan/4 80/udp":  "",
 	})
+}
+
+// deadline waits for something that happens at once on an idle machine.
+func deadline(tb testing.TB, what string, done func() bool) {
+	tb.Helper()
+	for end := time.Now().Add(generous); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			tb.Fatalf("not so: %s", what)
+		}
+	}
 }
