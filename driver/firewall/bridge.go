@@ -114,7 +114,8 @@ func discoveryChains() []nft.Chain {
 	// is then at a known place, or an extension header and no room for an option.
 	option := func(typ nft.Number) nft.Rule {
 		return nft.Rule{
-			length(32), nft.Is{Field: nft.NDOptionType, Value: typ},
+			length(32),
+			nft.Is{Field: nft.NDOptionType, Value: typ},
 			in("mac_nd", nft.InputName, nft.NDOption), nft.Accept,
 		}
 	}

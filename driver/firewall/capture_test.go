@@ -30,6 +30,9 @@ func (l *lab) openLink(host string) link {
 		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: index.Index})
 	})
 	l.tb.Cleanup(func() { unix.Close(fd) })
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20); err != nil {
+		l.tb.Fatal(err)
+	}
 	timeout := unix.NsecToTimeval(int64(100 * time.Millisecond))
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
 		l.tb.Fatal(err)

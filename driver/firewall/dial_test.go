@@ -10,20 +10,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialer opens the socket at once, in the namespace of the thread, and
-// connects it when it is called. net.Dialer would do both on a thread of its own.
-func dialer(to netip.AddrPort) (func(time.Duration) string, error) {
+// startStream starts a TCP connection in the namespace of the thread.
+// net.Dialer would do that on a thread of its own.
+func startStream(to netip.AddrPort) (fd int, err error) {
 	family := unix.AF_INET6
 	if to.Addr().Is4() {
 		family = unix.AF_INET
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Connect(fd, sockaddr(to)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		return -1, errors.Join(err, unix.Close(fd))
+	}
+	return fd, nil
+}
+
+// streamTo returns a connection that was made.
+func streamTo(to netip.AddrPort) (*os.File, error) {
+	fd, err := startStream(to)
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Connect(fd, sockaddr(to))
-	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
-		return nil, errors.Join(err, unix.Close(fd))
+	if !connected(fd, generous) {
+		return nil, errors.Join(os.ErrDeadlineExceeded, unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), "tcp"), nil
+}
+
+// dialer starts a connection and returns what waits for it and an answer.
+func dialer(to netip.AddrPort) (func(time.Duration) string, error) {
+	fd, err := startStream(to)
+	if err != nil {
+		return nil, err
 	}
 	return func(patience time.Duration) string {
 		file := os.NewFile(uintptr(fd), "tcp")

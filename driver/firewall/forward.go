@@ -146,7 +146,8 @@ func icmpChains(p passing) []nft.Chain {
 func guardChain() nft.Chain {
 	bridges := func(prefix string) nft.Rule {
 		return nft.Rule{
-			notIn("uplinks", nft.OutputName), nft.NamePrefix{Field: nft.OutputName, Prefix: prefix},
+			notIn("uplinks", nft.OutputName),
+			nft.NamePrefix{Field: nft.OutputName, Prefix: prefix},
 			nft.OutputKind("bridge"), nft.Accept,
 		}
 	}

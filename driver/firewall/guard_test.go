@@ -59,36 +59,38 @@ func names(all []frames.Frame, which func(frames.Frame) bool) map[string]bool {
 }
 
 func TestGuard(t *testing.T) {
-	bothBridgeNF(t, func(t *testing.T, on bool) {
-		l := newLab(t, on)
-		s := scene()
-		bridged := names(s.All(), func(f frames.Frame) bool { return !f.Eaten })
-		if diff := cmp.Diff(bridged, l.exchange(s, 1001)); diff != "" {
-			t.Errorf("without rules:\n%s", diff)
-		}
-
-		guarded, unguarded := endpoint("nd1"), endpoint("nd1")
-		unguarded.Unguarded = true
-		legit := names(s.All(), func(f frames.Frame) bool { return f.Legit })
-		l.apply(policy(), guarded, endpoint("nd2"))
-		if diff := cmp.Diff(legit, l.exchange(s, 1002)); diff != "" {
-			t.Errorf("guarded:\n%s", diff)
-		}
-		counts := l.counters()
-		for _, name := range []string{"d_mac", "d_src", "d_ra", "d_dhcp", "d_na", "d_dad", "d_frag", "d_proto", "d_arp"} {
-			if counts[name] == 0 {
-				t.Errorf("counter %s counted nothing", name)
+	for _, on := range []bool{false, true} {
+		t.Run(bridgeNF(on), func(t *testing.T) {
+			l := newLab(t, on)
+			s := scene()
+			bridged := names(s.All(), func(f frames.Frame) bool { return !f.Eaten })
+			if diff := cmp.Diff(bridged, l.exchange(s, 1001)); diff != "" {
+				t.Errorf("without rules:\n%s", diff)
 			}
-		}
 
-		if on {
-			return // Our raw chain drops foreign sources then, guard or not.
-		}
-		l.apply(policy(), unguarded, endpoint("nd2"))
-		if diff := cmp.Diff(bridged, l.exchange(s, 1003)); diff != "" {
-			t.Errorf("guard=off:\n%s", diff)
-		}
-	})
+			guarded, unguarded := endpoint("nd1"), endpoint("nd1")
+			unguarded.Unguarded = true
+			legit := names(s.All(), func(f frames.Frame) bool { return f.Legit })
+			l.apply(policy(), guarded, endpoint("nd2"))
+			if diff := cmp.Diff(legit, l.exchange(s, 1002)); diff != "" {
+				t.Errorf("guarded:\n%s", diff)
+			}
+			counts := l.counters()
+			for _, name := range []string{"d_mac", "d_src", "d_ra", "d_dhcp", "d_na", "d_dad", "d_frag", "d_proto", "d_arp"} {
+				if counts[name] == 0 {
+					t.Errorf("counter %s counted nothing", name)
+				}
+			}
+
+			if on {
+				return // Our raw chain drops foreign sources then, guard or not.
+			}
+			l.apply(policy(), unguarded, endpoint("nd2"))
+			if diff := cmp.Diff(bridged, l.exchange(s, 1003)); diff != "" {
+				t.Errorf("guard=off:\n%s", diff)
+			}
+		})
+	}
 }
 
 // TestUnknownPort is about a port that has no elements yet.
@@ -124,23 +126,25 @@ func isolated(e firewall.Endpoint) firewall.Endpoint {
 }
 
 func TestIsolated(t *testing.T) {
-	bothBridgeNF(t, func(t *testing.T, on bool) {
-		l := newLab(t, on)
-		l.serve("nd1", 80, 81)
-		l.serve("nd2", 80, 81)
-		l.serve("lan1", 80)
-		p := policy()
-		p.Networks[0].Isolated = true
-		l.apply(p, isolated(publish(endpoint("nd1"))), isolated(open(endpoint("nd2"))), endpoint("nb1"))
-		// The way round by the gateway is closed as well.
-		l.run("nd1", "ip -6 route add "+addr("nd2").String()+" via "+addr("host.nd").String())
-		nettest.Run(t, "sysctl -qw net.ipv4.conf.all.send_redirects=0")
-		l.expect("isolated", map[probe]string{
-			"nd1 nd2 81/tcp": "", "nd2 nd1 80/tcp": "", "nd2 nd1/4 80/udp": "", "nd1 nd2/4 81/tcp": "",
-			"lan1 nd1 80/tcp": "nd1 sees lan1", "nd1 lan1 80/tcp": "lan1 sees nd1", "nb1 nd1 80/udp": "nd1 sees nb1",
+	for _, on := range []bool{false, true} {
+		t.Run(bridgeNF(on), func(t *testing.T) {
+			l := newLab(t, on)
+			l.serve("nd1", 80, 81)
+			l.serve("nd2", 80, 81)
+			l.serve("lan1", 80)
+			p := policy()
+			p.Networks[0].Isolated = true
+			l.apply(p, isolated(publish(endpoint("nd1"))), isolated(open(endpoint("nd2"))), endpoint("nb1"))
+			// The way round by the gateway is closed as well.
+			l.run("nd1", "ip -6 route add "+addr("nd2").String()+" via "+addr("host.nd").String())
+			nettest.Run(t, "sysctl -qw net.ipv4.conf.all.send_redirects=0")
+			l.expect("isolated", map[probe]string{
+				"nd1 nd2 81/tcp": "", "nd2 nd1 80/tcp": "", "nd2 nd1/4 80/udp": "", "nd1 nd2/4 81/tcp": "",
+				"lan1 nd1 80/tcp": "nd1 sees lan1", "nd1 lan1 80/tcp": "lan1 sees nd1", "nb1 nd1 80/udp": "nd1 sees nb1",
+			})
+			if l.counters()["isolated"] == 0 {
+				t.Error("counter isolated counted nothing")
+			}
 		})
-		if l.counters()["isolated"] == 0 {
-			t.Error("counter isolated counted nothing")
-		}
-	})
+	}
 }

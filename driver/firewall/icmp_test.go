@@ -116,10 +116,7 @@ func (l *lab) burst(typ, n int) int {
 	if err != nil {
 		l.tb.Fatal(err)
 	}
-	gateway := macOf(0, 1)
-	own := macOf(0, 2)
-	frame := append(append(gateway[:], own[:]...), 0x86, 0xdd, 6<<4, 0, 0, 0, 0, byte(len(body)), 58, 64)
-	frame = append(append(append(frame, source.AsSlice()...), target.AsSlice()...), body...)
+	frame := toContainer(58, body)
 	for range n {
 		from.send(frame)
 	}

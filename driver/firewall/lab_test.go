@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/ndp6/ndp6/driver/firewall"
@@ -35,7 +36,7 @@ type lab struct {
 	rules *nft.Conn
 }
 
-func newLab(tb testing.TB, bridgeNF bool) *lab {
+func newLab(tb testing.TB, passing bool) *lab {
 	tb.Helper()
 	nettest.Enter(tb)
 	l := &lab{tb: tb, paths: make(map[string]string)}
@@ -50,7 +51,7 @@ func newLab(tb testing.TB, bridgeNF bool) *lab {
 		}
 	}
 	nettest.Run(tb, "sysctl -qw net.ipv4.ip_forward=1", "sysctl -qw net.ipv6.conf.all.forwarding=1")
-	l.bridgeNF(bridgeNF)
+	l.setBridgeNF(passing)
 	var err error
 	if l.rules, err = nft.Open(); err != nil {
 		tb.Fatal(err)
@@ -63,8 +64,8 @@ func newLab(tb testing.TB, bridgeNF bool) *lab {
 	return l
 }
 
-// bridgeNF has bridged frames pass the host's firewall too, or not.
-func (l *lab) bridgeNF(on bool) {
+// setBridgeNF has bridged frames pass the host's firewall too, or not.
+func (l *lab) setBridgeNF(on bool) {
 	l.tb.Helper()
 	value := "0"
 	if on {
@@ -97,19 +98,16 @@ func (l *lab) addHost(segment, number int) {
 }
 
 // run runs commands on a host.
-func (l *lab) run(host string, lines ...string) string {
+func (l *lab) run(host string, lines ...string) {
 	l.tb.Helper()
-	if host == "host" {
-		return nettest.Run(l.tb, lines...)
-	}
-	return nettest.RunIn(l.tb, l.paths[host], lines...)
+	nettest.RunIn(l.tb, l.paths[host], lines...)
 }
 
 // enter calls fn, which opens sockets, on a host.
 func (l *lab) enter(host string, fn func() error) {
 	l.tb.Helper()
-	err := error(nil)
-	if host == "host" {
+	var err error
+	if strings.HasPrefix(host, "host") {
 		err = fn()
 	} else {
 		err = netns.Do(l.paths[host], fn)
@@ -205,10 +203,6 @@ func (l *lab) counters() map[string]uint64 {
 	return counts
 }
 
-// bothBridgeNF runs a test with bridged frames passing the host's firewall and without.
-func bothBridgeNF(t *testing.T, test func(t *testing.T, on bool)) {
-	t.Helper()
-	for _, on := range []bool{false, true} {
-		t.Run(fmt.Sprintf("bridge-nf-call=%t", on), func(t *testing.T) { test(t, on) })
-	}
-}
+// bridgeNF names the test with bridged frames passing the host's firewall, or
+// the one without.
+func bridgeNF(on bool) string { return fmt.Sprintf("bridge-nf-call=%t", on) }

@@ -96,24 +96,26 @@ func (l *lab) serveAll() {
 }
 
 func TestPackets(t *testing.T) {
-	bothBridgeNF(t, func(t *testing.T, on bool) {
-		l := newLab(t, on)
-		l.serveAll()
-		l.apply(policy(), containers()...)
-		l.expect("with rules", reachable())
+	for _, on := range []bool{false, true} {
+		t.Run(bridgeNF(on), func(t *testing.T) {
+			l := newLab(t, on)
+			l.serveAll()
+			l.apply(policy(), containers()...)
+			l.expect("with rules", reachable())
 
-		counts := l.counters()
-		for _, name := range []string{"inbound", "hidden", "internal"} {
-			if counts[name] == 0 {
-				t.Errorf("counter %s counted nothing", name)
+			counts := l.counters()
+			for _, name := range []string{"inbound", "hidden", "internal"} {
+				if counts[name] == 0 {
+					t.Errorf("counter %s counted nothing", name)
+				}
 			}
-		}
 
-		l.apply(policy())
-		l.expect("without endpoints", map[probe]string{
-			"lan1 nd1 80/tcp": "", "lan1 nd2 81/tcp": "", "nd1 nd2 81/tcp": "", "nd1 lan1 80/tcp": "", "lan1 host.lan 8080/tcp": "",
+			l.apply(policy())
+			l.expect("without endpoints", map[probe]string{
+				"lan1 nd1 80/tcp": "", "lan1 nd2 81/tcp": "", "nd1 nd2 81/tcp": "", "nd1 lan1 80/tcp": "", "lan1 host.lan 8080/tcp": "",
+			})
 		})
-	})
+	}
 }
 
 // likeDocker sets the host's firewall up as Docker has it, with a network on
@@ -139,31 +141,33 @@ func (l *lab) mark(mark string) {
 }
 
 func TestBesideDocker(t *testing.T) {
-	bothBridgeNF(t, func(t *testing.T, on bool) {
-		l := newLab(t, on)
-		l.serveAll()
-		// Whoever forwards after us must find the marks that were there before.
-		l.mark("0x00000123")
-		l.likeDocker()
-		l.expect("before", map[probe]string{"lan1 nd1 80/tcp": "", "nd1 lan1 80/tcp": "", "doc1 nd1 81/tcp": "nd1 sees doc1"})
+	for _, on := range []bool{false, true} {
+		t.Run(bridgeNF(on), func(t *testing.T) {
+			l := newLab(t, on)
+			l.serveAll()
+			// Whoever forwards after us must find the marks that were there before.
+			l.mark("0x00000123")
+			l.likeDocker()
+			l.expect("before", map[probe]string{"lan1 nd1 80/tcp": "", "nd1 lan1 80/tcp": "", "doc1 nd1 81/tcp": "nd1 sees doc1"})
 
-		want := reachable()
-		// Who owns another bridge decides, and Docker drops what it does not know.
-		want["nd1 doc1 80/tcp"] = ""
-		want["nb2 wan1/4 80/udp"] = ""
-		want["lan1 doc1 80/tcp"] = ""
-		want["wan1 lan1 80/tcp"] = "" // What is not ours is carried past nobody.
-		want["doc1 lan1 80/tcp"] = "lan1 sees doc1"
-		l.apply(policy(), containers()...)
-		l.expect("with rules", want)
+			want := reachable()
+			// Who owns another bridge decides, and Docker drops what it does not know.
+			want["nd1 doc1 80/tcp"] = ""
+			want["nb2 wan1/4 80/udp"] = ""
+			want["lan1 doc1 80/tcp"] = ""
+			want["wan1 lan1 80/tcp"] = "" // What is not ours is carried past nobody.
+			want["doc1 lan1 80/tcp"] = "lan1 sees doc1"
+			l.apply(policy(), containers()...)
+			l.expect("with rules", want)
 
-		p := policy()
-		p.Uplinks = nil
-		l.apply(p, containers()...)
-		l.expect("uplink is a bridge like any other", map[probe]string{
-			"nd1 lan1 80/tcp": "", "lan1 nd1 80/tcp": "nd1 sees lan1", "nd1 nd2 81/tcp": "nd2 sees nd1",
+			p := policy()
+			p.Uplinks = nil
+			l.apply(p, containers()...)
+			l.expect("uplink is a bridge like any other", map[probe]string{
+				"nd1 lan1 80/tcp": "", "lan1 nd1 80/tcp": "nd1 sees lan1", "nd1 nd2 81/tcp": "nd2 sees nd1",
+			})
 		})
-	})
+	}
 }
 
 // TestCarryBitOfOthers has a mark with our bit come in: it opens nothing of ours.

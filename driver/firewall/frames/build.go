@@ -68,8 +68,9 @@ func icmpv6(from, to netip.Addr, typ byte, body []byte) []byte {
 	return b
 }
 
-func icmpv4(typ byte, body []byte) []byte {
-	b := append([]byte{typ, 0, 0, 0}, body...)
+// echo4 is an ICMP echo request.
+func echo4(id byte) []byte {
+	b := []byte{8, 0, 0, 0, 0, id, 0, 1}
 	binary.BigEndian.PutUint16(b[2:], checksum(b))
 	return b
 }

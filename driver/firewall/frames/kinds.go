@@ -82,7 +82,7 @@ func (s Scene) legit() []Frame {
 			icmpv6(lla, probe, mldReport, concat([]byte{0, 0, 0, 0}, probe.AsSlice()))))),
 		legit("arp-own", s.broadcastARP(1, s.Sender.MAC, s.Sender.Addr4, s.Neighbor.Addr4)),
 		legit("arp-announce", s.broadcastARP(1, s.Sender.MAC, s.Sender.Addr4, s.Sender.Addr4)),
-		legit("echo4", s.unicast4(s.Sender.Addr4, protoICMPv4, icmpv4(8, []byte{0, 1, 0, 1}))),
+		legit("echo4", s.unicast4(s.Sender.Addr4, protoICMPv4, echo4(1))),
 	}
 }
 
@@ -159,7 +159,7 @@ func (s Scene) addresses() []Frame {
 	copy(macSpoof[6:], evil[:])
 	gatewayMAC := probe(own, 2)
 	copy(gatewayMAC[6:], s.Gateway.MAC[:])
-	macSpoof4 := s.unicast4(own4, protoICMPv4, icmpv4(8, []byte{0, 2, 0, 1}))
+	macSpoof4 := s.unicast4(own4, protoICMPv4, echo4(2))
 	copy(macSpoof4[6:], evil[:])
 	return []Frame{
 		foreign("mac-spoof", macSpoof),
@@ -168,8 +168,8 @@ func (s Scene) addresses() []Frame {
 		foreign("ip-spoof", probe(netip.MustParseAddr("2001:db8:bad::1"), 3)),
 		foreign("ip-spoof-gw", probe(s.Gateway.Addr6, 4)),
 		foreign("ip-unspecified", probe(unspecified, 5)),
-		foreign("ip4-spoof", s.unicast4(s.Gateway.Addr4, protoICMPv4, icmpv4(8, []byte{0, 3, 0, 1}))),
-		foreign("ip4-unspecified", s.unicast4(netip.IPv4Unspecified(), protoICMPv4, icmpv4(8, []byte{0, 4, 0, 1}))),
+		foreign("ip4-spoof", s.unicast4(s.Gateway.Addr4, protoICMPv4, echo4(3))),
+		foreign("ip4-unspecified", s.unicast4(netip.IPv4Unspecified(), protoICMPv4, echo4(4))),
 		foreign("arp-gw", s.broadcastARP(2, s.Sender.MAC, s.Gateway.Addr4, s.Gateway.Addr4)),
 		foreign("arp-neighbor", s.broadcastARP(1, s.Sender.MAC, s.Neighbor.Addr4, s.Gateway.Addr4)),
 		foreign("arp-own-evil-mac", s.broadcastARP(2, evil, own4, own4)),

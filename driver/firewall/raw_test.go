@@ -1,0 +1,121 @@
+package firewall_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ndp6/ndp6/netutil/nettest"
+)
+
+// toContainer is a frame from lan1 to the host with a packet to nd1.
+func toContainer(next byte, payload []byte) []byte {
+	router, own := macOf(0, 1), macOf(0, 2)
+	b := append(append(router[:], own[:]...), 0x86, 0xdd, 6<<4, 0, 0, 0, byte(len(payload)>>8), byte(len(payload)), next, 64)
+	b = append(append(b, addr("lan1").AsSlice()...), addr("nd1").AsSlice()...)
+	return append(b, payload...)
+}
+
+// segment is a UDP datagram or TCP segment to a port, without its checksum,
+// and with a number to know it by.
+func segment(proto byte, port, id uint16, flags byte) []byte {
+	b := binary.BigEndian.AppendUint16(nil, id)
+	b = binary.BigEndian.AppendUint16(b, port)
+	if proto == udp {
+		return append(b, 0, 8, 0, 0)
+	}
+	return append(b, 0, 0, 0, 1, 0, 0, 0, 1, 5<<4, flags, 0xff, 0xff, 0, 0, 0, 0)
+}
+
+// TestHeaders hides ports behind extension headers, in fragments and in
+// segments that start no flow. What is published may get through.
+func TestHeaders(t *testing.T) {
+	l := newLab(t, false)
+	l.apply(policy(), publish(endpoint("nd1")))
+	l.pass("lan1", "nd1", []int{2})                                    // Everybody knows their neighbors.
+	nettest.Run(t, "sysctl -qw net.netfilter.nf_conntrack_checksum=0") // Ours are wrong.
+	to, from := l.openLink("nd1"), l.openLink("lan1")
+
+	headers := map[string]func(proto byte, payload []byte) (byte, [][]byte){
+		"none": func(p byte, b []byte) (byte, [][]byte) { return p, [][]byte{b} },
+		"hop by hop": func(p byte, b []byte) (byte, [][]byte) {
+			return 0, [][]byte{append([]byte{p, 0, 1, 4, 0, 0, 0, 0}, b...)}
+		},
+		"destination": func(p byte, b []byte) (byte, [][]byte) {
+			return 60, [][]byte{append([]byte{p, 0, 1, 4, 0, 0, 0, 0}, b...)}
+		},
+		"routing, type 0": func(p byte, b []byte) (byte, [][]byte) {
+			return 43, [][]byte{append([]byte{p, 0, 0, 0, 0, 0, 0, 0}, b...)}
+		},
+		"routing, type 4": func(p byte, b []byte) (byte, [][]byte) {
+			return 43, [][]byte{append([]byte{p, 0, 4, 0, 0, 0, 0, 0}, b...)}
+		},
+		"own fragment": func(p byte, b []byte) (byte, [][]byte) {
+			return 44, [][]byte{append([]byte{p, 0, 0, 0, 0, 0, 0, 9}, b...)}
+		},
+		"two fragments of 8": func(p byte, b []byte) (byte, [][]byte) {
+			return 44, [][]byte{
+				append([]byte{p, 0, 0, 1, 0, 0, 1, b[1]}, b[:8]...), append([]byte{p, 0, 0, 8, 0, 0, 1, b[1]}, b[8:]...),
+			}
+		},
+	}
+	id := uint16(5000)
+	want := make(map[uint16]string) // published, by id
+	bad := make(map[uint16]string)
+	for name, wrap := range headers {
+		for _, proto := range []byte{tcp, udp} {
+			for _, flags := range []byte{flagSYN, flagACK, flagFIN, flagRST, flagSYN | flagACK} {
+				for _, port := range []uint16{80, 81} {
+					if proto == udp && (flags != flagSYN || name == "two fragments of 8") {
+						continue
+					}
+					id++
+					what := fmt.Sprintf("%s, protocol %d, flags %#x, port %d", name, proto, flags, port)
+					if port == 80 && flags == flagSYN && (name == "none" || name == "hop by hop" || name == "destination") {
+						want[id] = what
+					}
+					if port == 81 {
+						bad[id] = what
+					}
+					next, packets := wrap(proto, segment(proto, port, id, flags))
+					for _, p := range packets {
+						from.send(toContainer(next, p))
+					}
+				}
+			}
+		}
+	}
+	last := toContainer(udp, segment(udp, 80, 4999, 0))
+	from.send(last)
+	buf := make([]byte, 2048)
+	arrived := make(map[uint16]bool)
+	for !arrived[4999] {
+		n, _, err := unix.Recvfrom(to.fd, buf, 0)
+		if err != nil {
+			continue
+		}
+		for i := 54; i+2 <= n && i <= 70; i += 8 { // Behind one header or two.
+			arrived[binary.BigEndian.Uint16(buf[i:])] = true
+		}
+	}
+	for id, what := range bad {
+		if arrived[id] {
+			t.Errorf("arrived: %s", what)
+		}
+	}
+	for id, what := range want {
+		if !arrived[id] {
+			t.Errorf("did not arrive: %s", what)
+		}
+	}
+}
+
+// The flags of TCP.
+const (
+	flagFIN = 0x01
+	flagSYN = 0x02
+	flagRST = 0x04
+	flagACK = 0x10
+)
