@@ -14,6 +14,9 @@ type Options struct {
 	// NoHostPorts6 is host_publish=off: IPv6 ports are open at the container's
 	// own address only, as in the routed mode of Docker's bridge.
 	NoHostPorts6 bool
+	// HostBinding4 is the host's address for IPv4 ports that name none; the
+	// zero Addr is all of them.
+	HostBinding4 netip.Addr
 	// IPv4Only is Docker's no_proxy_6to4: another endpoint of the container
 	// has its IPv6, and its driver publishes that.
 	IPv4Only bool
@@ -95,7 +98,7 @@ func (f families) decide(m Mapping, o Options) (hosts []netip.Addr, direct bool)
 			hosts = append(hosts, netip.IPv6Unspecified())
 		}
 		if f.four {
-			hosts = append(hosts, netip.IPv4Unspecified())
+			hosts = append(hosts, o.default4())
 		}
 	case m.HostAddr.Is4():
 		if f.four || f.six && !o.IPv4Only {
@@ -105,6 +108,14 @@ func (f families) decide(m Mapping, o Options) (hosts []netip.Addr, direct bool)
 		hosts = append(hosts, m.HostAddr)
 	}
 	return hosts, direct
+}
+
+// default4 is where IPv4 ports are held that name no address.
+func (o Options) default4() netip.Addr {
+	if o.HostBinding4.IsValid() {
+		return o.HostBinding4
+	}
+	return netip.IPv4Unspecified()
 }
 
 // relayedOnly says whether the firewall can not bring what comes to a host's
