@@ -1,162 +1,86 @@
-// Command bench measures what ndp6 costs and saves on real Docker engines, in
-// the same run as Docker's own bridge: the first ping from the router after
-// `docker run` returned, and the network's share of the start time of a
-// container. It needs root.
+// Command bench measures what ndp6 costs and saves beside Docker's own bridge,
+// in the same run:
 //
-//	bench -binary bin/ndp6 [-rounds 50] [-versions 20.10,26.1,28.5]
+//	start   the first ping from the router after `docker run` returned, and
+//	        the network's share of the start time of a container
+//	path    how fast streams, packets, requests and connections reach a
+//	        published port, also without any rule
+//	update  how long the firewall takes to let a container in and to forget it
+//
+// It needs root.
+//
+//	bench [-parts start,path,update] [-short] [-rounds 50] [-versions 28.5]
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
-	"github.com/ndp6/ndp6/netutil/inet"
-	"github.com/ndp6/ndp6/plugin/e2e/lab"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/load"
 )
 
 func main() {
-	binary := flag.String("binary", "bin/ndp6", "the plugin, as make build makes it")
-	rounds := flag.Int("rounds", 50, "containers for each figure")
-	versions := flag.String("versions", "", "Docker versions, separated by commas; empty means all")
+	if len(os.Args) == 2 && os.Args[1] == load.Command {
+		exit(load.Main(os.Stdin, os.Stdout))
+	}
+	var o options
+	flag.StringVar(&o.binary, "binary", "bin/ndp6", "the plugin, as make build makes it")
+	flag.StringVar(&o.parts, "parts", "start,path,update", "what to measure, separated by commas")
+	flag.BoolVar(&o.short, "short", false, "measure less, to see that it works")
+	flag.IntVar(&o.rounds, "rounds", 50, "containers for each figure of start")
+	flag.StringVar(&o.versions, "versions", "", "Docker versions of start, separated by commas; empty means all")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Stdout, *binary, *rounds, *versions); err != nil {
+	exit(run(ctx, os.Stdout, o))
+}
+
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
 
-// pool is that of the network of the first pings. It does not wait for
-// duplicates: as for the random MACs that containers have unless one is chosen.
-const pool = "2001:db8:1:0:a::/80"
+// options are the flags.
+type options struct {
+	binary, parts, versions string
+	short                   bool
+	rounds                  int
+}
 
-// run measures one version after the other and prints a line for each.
-func run(ctx context.Context, w io.Writer, binary string, rounds int, versions string) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "docker\tfirst ping p50\tp99\tstart, no network\tnetwork share: bridge\tndp6\tratio\t")
-	for _, release := range lab.Releases() {
-		if versions != "" && !slices.Contains(strings.Split(versions, ","), release.Docker) {
+// run measures one part after the other.
+func run(ctx context.Context, w io.Writer, o options) error {
+	pathRounds, pathTime := 9, 300*time.Millisecond
+	if o.short {
+		o.rounds = min(o.rounds, 5)
+		pathRounds, pathTime = 3, 100*time.Millisecond
+	}
+	parts := map[string]func() error{
+		"start":  func() error { return measureStarts(ctx, w, o.binary, o.rounds, o.versions) },
+		"path":   func() error { return measurePaths(ctx, w, pathRounds, pathTime) },
+	}
+	for _, part := range strings.Split(o.parts, ",") {
+		if parts[part] == nil {
+			return fmt.Errorf("no part %q", part)
+		}
+	}
+	for _, part := range []string{"start", "path", "update"} {
+		if !slices.Contains(strings.Split(o.parts, ","), part) {
 			continue
 		}
-		f, err := measure(ctx, release, binary, rounds)
-		if err != nil {
-			return fmt.Errorf("docker %s: %w", release.Docker, err)
-		}
-		bridge, ndp6 := f.bridge-f.none, f.ndp6-f.none
-		fmt.Fprintf(table, "%s\t%.2f ms\t%.2f ms\t%.0f ms\t%.1f ms\t%.1f ms\t%.2f\t\n", release.Docker,
-			ms(f.ping50), ms(f.ping99), ms(f.none), ms(bridge), ms(ndp6), float64(ndp6)/float64(bridge))
-	}
-	return table.Flush()
-}
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// figures of one Docker version.
-type figures struct {
-	ping50, ping99     time.Duration
-	none, bridge, ndp6 time.Duration // medians of docker run --rm on each network
-}
-
-func measure(ctx context.Context, release lab.Release, binary string, rounds int) (f figures, err error) {
-	root, err := lab.Root(ctx, release, os.Stderr)
-	if err != nil {
-		return f, err
-	}
-	l, err := lab.New(ctx, lab.Options{})
-	if err != nil {
-		return f, err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	h, err := l.AddHost(ctx, 10, root)
-	if err != nil {
-		return f, err
-	}
-	if err := h.StartPlugin(ctx, binary, "--log-level=info"); err != nil {
-		return f, err
-	}
-	if err := h.StartEngine(ctx); err != nil {
-		return f, err
-	}
-	for _, args := range []string{
-		"network create -d ndp6 --ipam-driver ndp6 --ipv6 --subnet 2001:db8:1:0:b::/80 ndp6",
-		"network create -d ndp6 --ipam-driver ndp6 --ipv6 -o ndp6.dad=async --subnet " + pool + " ping",
-		"network create -d bridge --ipv6 --subnet fd00:1::/64 bridge6",
-	} {
-		if _, err := h.Docker(ctx, strings.Fields(args)...); err != nil {
-			return f, err
+		if err := parts[part](); err != nil {
+			return fmt.Errorf("%s: %w", part, err)
 		}
 	}
-	pings, err := firstPings(ctx, l.Router, h, rounds)
-	if err != nil {
-		return f, err
-	}
-	f.ping50, f.ping99 = quantile(pings, 0.5), quantile(pings, 0.99)
-	starts, err := startTimes(ctx, h, rounds, "none", "bridge6", "ndp6")
-	if err != nil {
-		return f, err
-	}
-	f.none, f.bridge, f.ndp6 = quantile(starts[0], 0.5), quantile(starts[1], 0.5), quantile(starts[2], 0.5)
-	return f, nil
-}
-
-// firstPings times the router's first ping to each new container.
-func firstPings(ctx context.Context, router *lab.Node, h *lab.Host, rounds int) ([]time.Duration, error) {
-	var times []time.Duration
-	for i := range rounds {
-		// A chosen MAC tells the address beforehand, so that nothing stands between run and ping.
-		mac := inet.MAC{0x02, 0x42, 0, 0, byte(i >> 8), byte(i)}
-		addr, err := inet.EmbedMAC(netip.MustParsePrefix(pool), mac)
-		if err != nil {
-			return nil, err
-		}
-		id, err := h.Docker(ctx, "run", "-d", "--network", "ping", "--mac-address", mac.String(), lab.Image, "sleep", "1h")
-		if err != nil {
-			return nil, err
-		}
-		took, err := router.Ping(ctx, addr, 5*time.Second)
-		if err != nil {
-			return nil, err
-		}
-		times = append(times, took)
-		if _, err := h.Docker(ctx, "rm", "-f", strings.TrimSpace(id)); err != nil {
-			return nil, err
-		}
-	}
-	return times, nil
-}
-
-// startTimes times `docker run --rm` on each network in turn, so that what else
-// the machine does falls on all of them.
-func startTimes(ctx context.Context, h *lab.Host, rounds int, networks ...string) ([][]time.Duration, error) {
-	times := make([][]time.Duration, len(networks))
-	for round := range rounds + 1 {
-		for i, network := range networks {
-			start := time.Now()
-			if _, err := h.Docker(ctx, "run", "--rm", "--network", network, lab.Image, "true"); err != nil {
-				return nil, err
-			}
-			if round > 0 { // The first only warms up.
-				times[i] = append(times[i], time.Since(start))
-			}
-		}
-	}
-	return times, nil
-}
-
-func quantile(times []time.Duration, q float64) time.Duration {
-	sorted := slices.Sorted(slices.Values(times))
-	return sorted[int(q*float64(len(sorted)-1))]
+	return nil
 }

@@ -100,7 +100,11 @@ func Start(ctx context.Context, name, path string) (*Process, error) {
 	if err := netns.Do(path, cmd.Start); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	return &Process{name: name, cmd: cmd, stdin: stdin, encoder: json.NewEncoder(stdin), decoder: json.NewDecoder(stdout)}, nil
+	p := &Process{name: name, cmd: cmd, stdin: stdin, encoder: json.NewEncoder(stdin), decoder: json.NewDecoder(stdout)}
+	if _, err := p.answer(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
 }
 
 // Close ends the process.

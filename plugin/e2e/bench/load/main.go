@@ -16,8 +16,15 @@ func Main(in io.Reader, out io.Writer) error {
 	if err := goFirst(); err != nil {
 		return err
 	}
-	s := new(server)
+	// Before anybody asks, so that no client comes too early.
+	s, err := open()
+	if err != nil {
+		return err
+	}
 	requests, answers := json.NewDecoder(in), json.NewEncoder(out)
+	if err := answers.Encode(answer{}); err != nil {
+		return err
+	}
 	for {
 		var r request
 		if err := requests.Decode(&r); errors.Is(err, io.EOF) {
@@ -42,9 +49,6 @@ func serve(s *server, r request) (answer, error) {
 	if r.Target.IsValid() {
 		return run(r)
 	}
-	if err := s.open(); err != nil {
-		return answer{}, err
-	}
 	return s.serve(r)
 }
 
@@ -55,19 +59,16 @@ func measured(fn func() (float64, error)) (answer, error) {
 	return answer{Count: count, Elapsed: time.Since(start), CPU: cpuTime() - cpu}, err
 }
 
-// server is the end that listens. Its sockets are open between measurements,
-// too, so that a client never comes too early.
+// server is the end that listens.
 type server struct {
 	tcp, udp socket
 }
 
-func (s *server) open() (err error) {
-	if s.tcp != 0 {
-		return nil
+func open() (*server, error) {
+	udp, err := listen(unix.SOCK_DGRAM)
+	if err != nil {
+		return nil, err
 	}
-	if s.udp, err = listen(unix.SOCK_DGRAM); err != nil {
-		return err
-	}
-	s.tcp, err = listen(unix.SOCK_STREAM)
-	return err
+	tcp, err := listen(unix.SOCK_STREAM)
+	return &server{tcp: tcp, udp: udp}, err
 }
