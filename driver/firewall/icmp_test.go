@@ -151,32 +151,30 @@ func TestICMPv6Limit(t *testing.T) {
 
 // TestSpoof sends under addresses that the sender cannot have.
 func TestSpoof(t *testing.T) {
-	l := newLab(t, false)
-	l.serveAll()
-	e := publish(endpoint("nd1"))
-	free := open(endpoint("nd2"))
-	free.Unguarded = true
-	l.apply(policy(), e, free, endpoint("nb1"))
-	for _, host := range []string{"lan1", "nd2"} {
-		foreign := "2001:db8:0:a::99"
-		if host == "nd2" {
-			foreign = "2001:db8:bad::1"
-		}
-		l.run(host, "ip address add "+foreign+"/128 dev eth0 nodad")
-		before := l.counters()["spoof"]
-		l.enter(host, func() error {
-			target := addr("nd1")
-			if host == "nd2" {
-				target = addr("lan1")
-			}
-			conn, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(foreign)}, net.UDPAddrFromAddrPort(netip.AddrPortFrom(target, 80)))
-			if err != nil {
+	for _, test := range []struct{ name, from, source, to string }{
+		{"a container's address from outside", "lan1", "2001:db8:0:a::99", "nd1"},
+		{"an IPv4 pool's address from outside", "lan1", "10.7.0.99", "host.lan/4"},
+		{"somebody's address from an unguarded container", "nd2", "2001:db8:bad::1", "lan1"},
+		{"somebody's IPv4 address from an unguarded container", "nd2", "203.0.113.1", "lan1/4"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLab(t, false)
+			free := open(endpoint("nd2"))
+			free.Unguarded = true
+			l.apply(policy(), publish(endpoint("nd1")), free)
+			source := netip.MustParseAddr(test.source)
+			l.run(test.from, "ip address add "+netip.PrefixFrom(source, source.BitLen()).String()+" dev eth0")
+			var conn *net.UDPConn
+			l.enter(test.from, func() (err error) {
+				conn, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0)),
+					net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr(test.to), 80)))
 				return err
-			}
+			})
 			defer conn.Close()
-			_, err = conn.Write([]byte("?"))
-			return err
+			deadline(t, "spoof counts it", func() bool {
+				_, _ = conn.Write([]byte("?"))
+				return l.counters()["spoof"] > 0
+			})
 		})
-		deadline(t, "spoof counts "+host, func() bool { return l.counters()["spoof"] > before })
 	}
 }
