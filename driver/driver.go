@@ -54,6 +54,7 @@ type Config struct {
 	Endpoints Records[plan.Endpoint]
 	Host      Host
 	Prober    Prober
+	Ports     Ports
 	// Uplink is that of networks that name none.
 	Uplink string
 	// ResyncPeriod is how often the whole host is looked at when nothing
@@ -132,6 +133,7 @@ func (d *Driver) Restore(ctx context.Context) error {
 	if err := d.loop.SyncHost(ctx, ""); err != nil {
 		d.log.Warn("host not restored", "err", err)
 	}
+	d.restorePorts()
 	return nil
 }
 

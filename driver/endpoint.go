@@ -24,9 +24,6 @@ func (d *Driver) CreateEndpoint(ctx context.Context, r *network.CreateEndpointRe
 	if r.EndpointID == "" {
 		return nil, errors.New("create endpoint: EndpointID is empty")
 	}
-	if err := checkEndpointOptions(r.Options); err != nil {
-		return nil, err
-	}
 	n, err := d.network(r.NetworkID)
 	if err != nil {
 		return nil, err
@@ -74,6 +71,9 @@ func newEndpoint(n plan.Network, r *network.CreateEndpointRequest) (e plan.Endpo
 		}
 	} else {
 		e.MAC = inet.RandomMAC()
+	}
+	if e.Open, err = parseEndpointOptions(r.Options, n.Open); err != nil {
+		return e, given, err
 	}
 	_, e.Chosen = r.Options[keyMAC]
 	// An endpoint may have no IPv6 address where its sysctls disable IPv6 (Docker 28 and newer).
@@ -165,7 +165,7 @@ func (d *Driver) hold(e plan.Endpoint) (replaced []string, err error) {
 // retried by Run, and does not keep e from joining.
 func (d *Driver) clear(ctx context.Context, e plan.Endpoint, replaced []string) {
 	for _, id := range replaced {
-		err := d.loop.Sync(ctx, id)
+		err := d.close(ctx, id)
 		d.log.Info("endpoint replaced: docker lent its address again", "endpoint", short(id), "by", short(e.ID), "addrs", e.Addrs, "err", err)
 	}
 }
@@ -215,22 +215,11 @@ func (d *Driver) forget(ctx context.Context, id string) error {
 	d.recording.Lock()
 	err := d.drop(id)
 	d.recording.Unlock()
-	return errors.Join(err, d.loop.Sync(ctx, id))
+	return errors.Join(err, d.close(ctx, id))
 }
 
 // EndpointInfo answers an empty map: Docker up to 26 fails the start of a
 // container without an answer, and shows none of it.
 func (d *Driver) EndpointInfo(context.Context, *network.InfoRequest) (*network.InfoResponse, error) {
 	return &network.InfoResponse{Value: map[string]string{}}, nil
-}
-
-// ProgramExternalConnectivity has nothing to do: every port of a container is
-// open at its own address.
-func (d *Driver) ProgramExternalConnectivity(context.Context, *network.ProgramExternalConnectivityRequest) error {
-	return nil
-}
-
-// RevokeExternalConnectivity has nothing to undo.
-func (d *Driver) RevokeExternalConnectivity(context.Context, *network.RevokeExternalConnectivityRequest) error {
-	return nil
 }

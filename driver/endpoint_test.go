@@ -46,7 +46,11 @@ func TestCreateEndpointRefuses(t *testing.T) {
 		{"address is another network's", iface("2001:db8::a:0:0:8/80", ""), `address 2001:db8::a:0:0:8 belongs to endpoint foreign of network mail: use another address`},
 		{
 			"option of ours", func(r *network.CreateEndpointRequest) { r.Options["ndp6.mtu"] = "1500" },
-			`endpoint option "ndp6.mtu" is unknown: ndp6 has options of networks only, set it with docker network create -o`,
+			`endpoint option "ndp6.mtu" is unknown: the only one of endpoints is ndp6.inbound; others are set with docker network create -o`,
+		},
+		{
+			"inbound", func(r *network.CreateEndpointRequest) { r.Options["ndp6.inbound"] = "closed" },
+			`endpoint option ndp6.inbound="closed" is not right: use published or open`,
 		},
 	}
 	for _, tt := range tests {

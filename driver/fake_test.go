@@ -16,6 +16,7 @@ import (
 	"github.com/docker/go-plugins-helpers/network"
 
 	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/netutil/inet"
@@ -67,6 +68,14 @@ func (b *bucket[T]) Delete(id string) error {
 		delete(b.values, id)
 	}
 	return b.err
+}
+
+// all returns the records.
+func (b *bucket[T]) all(tb testing.TB) map[string]T {
+	tb.Helper()
+	all, err := b.All()
+	must(tb)(err)
+	return all
 }
 
 func (b *bucket[T]) breaks(err error) {
@@ -224,6 +233,7 @@ type rig struct {
 	*driver.Driver
 	host      *fakeHost
 	link      *fakeLink
+	ports     *fakePorts
 	networks  *bucket[plan.Network]
 	endpoints *bucket[plan.Endpoint]
 }
@@ -231,6 +241,7 @@ type rig struct {
 func newRig(tb testing.TB) rig {
 	tb.Helper()
 	r := rig{host: newFakeHost(), link: &fakeLink{owners: make(map[netip.Addr]inet.MAC)}, networks: &bucket[plan.Network]{}, endpoints: &bucket[plan.Endpoint]{}}
+	r.ports = &fakePorts{host: r.host}
 	return r.restart(tb)
 }
 
@@ -239,7 +250,7 @@ func (r rig) restart(tb testing.TB, change ...func(*driver.Config)) rig {
 	tb.Helper()
 	config := driver.Config{
 		Log: slog.New(slog.DiscardHandler), Networks: r.networks, Endpoints: r.endpoints,
-		Host: r.host, Prober: r.link, Uplink: uplink.Auto,
+		Host: r.host, Prober: r.link, Ports: r.ports, Uplink: uplink.Auto,
 	}
 	for _, f := range change {
 		f(&config)
@@ -308,6 +319,12 @@ func (r rig) serve(tb testing.TB, requests ...*network.CreateNetworkRequest) rig
 		must(tb)(r.CreateNetwork(tb.Context(), request))
 	}
 	return r
+}
+
+// published returns the ports on record of the endpoint box.
+func (r rig) published(tb testing.TB) []firewall.Published {
+	tb.Helper()
+	return r.endpoints.all(tb)["box"].Published
 }
 
 // attach makes an endpoint and joins it.

@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/docker/go-plugins-helpers/network"
-
-	"github.com/ndp6/ndp6/driver/plan"
 )
 
 // FuzzCreateEndpoint: an endpoint is refused and leaves nothing, or its
@@ -76,7 +74,7 @@ func FuzzRestore(f *testing.F) {
 	f.Add(`{}`, `{}`)
 	f.Add(`{"id":"web","pools":[{"prefix":"::/0","gateway":"10.0.0.1"},{"prefix":""}],"uplink":"","mtu":-1}`, `{"network":"web","addrs":["::1","127.0.0.1",""],"joined":true}`)
 	f.Fuzz(func(t *testing.T, net, endpoint string) {
-		r := rig{host: newFakeHost(), link: &fakeLink{}, networks: &bucket[plan.Network]{}, endpoints: &bucket[plan.Endpoint]{}}
+		r := newRig(t)
 		r.networks.values = map[string][]byte{"web": []byte(net)}
 		r.endpoints.values = map[string][]byte{"box": []byte(endpoint)}
 		if _, err := r.networks.All(); err != nil {

@@ -53,6 +53,11 @@ func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.Joi
 	if err := d.join(ctx, e.ID, r.SandboxKey); err != nil {
 		return nil, errors.Join(err, d.leave(context.WithoutCancel(ctx), e.ID))
 	}
+	if publishesAtJoin(n, e, sole) {
+		if err := d.publish(ctx, n, e.ID, r.Options); err != nil {
+			return nil, errors.Join(err, d.leave(context.WithoutCancel(ctx), e.ID))
+		}
+	}
 	if async {
 		d.probeBeside(e.ID, proxies)
 	}
@@ -119,8 +124,9 @@ func (d *Driver) Leave(ctx context.Context, r *network.LeaveRequest) error {
 func (d *Driver) leave(ctx context.Context, id string) error {
 	_, err := d.modify(id, func(e *plan.Endpoint) {
 		e.Joined, e.Joining, e.Sandbox, e.Withdrawn = false, false, "", nil
+		e.Published = nil // Docker 29 revokes nothing that was programmed before it restarted
 	})
-	return errors.Join(err, d.loop.Sync(ctx, id))
+	return errors.Join(err, d.close(ctx, id))
 }
 
 // answer is the recipe that works on every Docker version. It never has a

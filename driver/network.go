@@ -88,6 +88,8 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 	n := plan.Network{
 		ID: r.NetworkID, Bridge: o.bridge, Uplink: o.uplink, MTU: o.mtu, DAD: o.dad,
 		Internal: internal, NoMasquerade: o.noMasquerade, SplitDefault: !modern,
+		Open: o.open, Unguarded: o.unguarded, Isolated: o.isolated, HostICMPOnly: o.hostICMPOnly,
+		NoHostPorts: o.noHostPorts, HostBinding4: o.hostBinding4,
 	}
 	if n.Bridge == "" {
 		n.Bridge = plan.BridgeName(n.ID)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,12 @@ const (
 	maxMTU = 65535
 )
 
+// What of a container can be reached from outside its network.
+const (
+	inboundPublished = "published" // its published ports, and errors and echo of ICMP
+	inboundOpen      = "open"      // everything
+)
+
 // options are a network's driver options, checked.
 type options struct {
 	uplink       string
@@ -35,6 +42,12 @@ type options struct {
 	dad          string
 	bridge       string
 	noMasquerade bool
+	open         bool
+	unguarded    bool
+	isolated     bool
+	hostICMPOnly bool
+	noHostPorts  bool
+	hostBinding4 netip.Addr
 }
 
 // An option is one -o key: how its value is checked and kept.
@@ -47,26 +60,50 @@ type option struct {
 // ownPrefix starts the keys that are ours: one that is unknown is a mistake.
 const ownPrefix = "ndp6."
 
+// keyInbound is an option of networks, and of endpoints, whose wins.
+const keyInbound = ownPrefix + "inbound"
+
 // knownOptions returns the options by key. Those of Docker's own bridge driver
 // have the meaning that they have there.
 func knownOptions() map[string]option {
 	mtu := option{setMTU, fmt.Sprintf("a number of bytes from %d to %d", minMTU, maxMTU)}
 	return map[string]option{
-		"ndp6.uplink":                                 {setUplink, "auto, or the name of a link of the host"},
-		"ndp6.mtu":                                    mtu,
-		"ndp6.dad":                                    {setDAD, "auto, wait, async or off"},
-		"com.docker.network.driver.mtu":               mtu,
-		"com.docker.network.bridge.name":              {setBridge, "a link name of 1 to 15 bytes without spaces, slashes, colons and percent signs"},
-		"com.docker.network.bridge.enable_icc":        {onlyTrue, "true: isolation within a network is not supported yet"},
-		"com.docker.network.bridge.gateway_mode_ipv6": {onlyRouted, "routed: other modes are not supported yet"},
-		"com.docker.network.bridge.enable_ip_masquerade": {
-			func(o *options, value string) error {
-				on, err := strconv.ParseBool(value)
-				o.noMasquerade = !on
-				return err
-			}, "true or false",
-		},
+		"ndp6.uplink":       {setUplink, "auto, or the name of a link of the host"},
+		"ndp6.mtu":          mtu,
+		"ndp6.dad":          {setDAD, "auto, wait, async or off"},
+		keyInbound:          choice(func(o *options) *bool { return &o.open }, inboundOpen, inboundPublished),
+		"ndp6.guard":        choice(func(o *options) *bool { return &o.unguarded }, "off", "strict"),
+		"ndp6.host_access":  choice(func(o *options) *bool { return &o.hostICMPOnly }, "icmp", "all"),
+		"ndp6.host_publish": choice(func(o *options) *bool { return &o.noHostPorts }, "off", "on"),
+
+		"com.docker.network.driver.mtu":                  mtu,
+		"com.docker.network.bridge.name":                 {setBridge, "a link name of 1 to 15 bytes without spaces, slashes, colons and percent signs"},
+		"com.docker.network.bridge.enable_icc":           no(func(o *options) *bool { return &o.isolated }),
+		"com.docker.network.bridge.enable_ip_masquerade": no(func(o *options) *bool { return &o.noMasquerade }),
+		"com.docker.network.bridge.host_binding_ipv4":    {setHostBinding4, "an IPv4 address of the host"},
+		"com.docker.network.bridge.gateway_mode_ipv6":    {only("routed"), "routed: other modes are not supported yet"},
+		"com.docker.network.bridge.gateway_mode_ipv4":    {only("nat"), "nat: other modes are not supported yet"},
 	}
+}
+
+// choice is an option of two values, the second of which is the default.
+func choice(field func(*options) *bool, set, unset string) option {
+	return option{func(o *options, value string) error {
+		if value != set && value != unset {
+			return errValue
+		}
+		*field(o) = value == set
+		return nil
+	}, unset + " or " + set}
+}
+
+// no is an option that is true by default, kept as its opposite.
+func no(field func(*options) *bool) option {
+	return option{func(o *options, value string) error {
+		on, err := strconv.ParseBool(value)
+		*field(o) = !on
+		return err
+	}, "true or false"}
 }
 
 // parseOptions checks the options of a CreateNetwork request. Values that are
@@ -97,15 +134,27 @@ func ownKeys(all map[string]option) []string {
 	return slices.DeleteFunc(keys, func(k string) bool { return !strings.HasPrefix(k, ownPrefix) })
 }
 
-// checkEndpointOptions refuses keys of ours in an endpoint's options: there
-// are none yet, and a mistake should not pass as done.
-func checkEndpointOptions(o map[string]any) error {
-	for _, key := range slices.Sorted(maps.Keys(o)) {
-		if strings.HasPrefix(key, ownPrefix) {
-			return fmt.Errorf("endpoint option %q is unknown: ndp6 has options of networks only, set it with docker network create -o", key)
+// parseEndpointOptions checks the options of a CreateEndpoint request and
+// returns whether all of the container can be reached, which is the network's
+// choice where the endpoint has none. A key of ours that is unknown is refused:
+// a mistake should not pass as done.
+func parseEndpointOptions(given map[string]any, open bool) (bool, error) {
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		if !strings.HasPrefix(key, ownPrefix) {
+			continue
 		}
+		if key != keyInbound {
+			return false, fmt.Errorf("endpoint option %q is unknown: the only one of endpoints is %s; others are set with docker network create -o", key, keyInbound)
+		}
+		opt := knownOptions()[key]
+		var o options
+		value := fmt.Sprint(given[key])
+		if err := opt.set(&o, value); err != nil {
+			return false, fmt.Errorf("endpoint option %s=%q is not right: use %s", key, value, opt.use)
+		}
+		open = o.open
 	}
-	return nil
+	return open, nil
 }
 
 var errValue = errors.New("value not allowed")
@@ -142,18 +191,22 @@ func setBridge(o *options, value string) error {
 	return errValue
 }
 
-func onlyTrue(_ *options, value string) error {
-	if on, err := strconv.ParseBool(value); err != nil || !on {
-		return errValue
+func setHostBinding4(o *options, value string) (err error) {
+	o.hostBinding4, err = netip.ParseAddr(value)
+	if err == nil && !o.hostBinding4.Is4() {
+		err = errValue
 	}
-	return nil
+	return err
 }
 
-func onlyRouted(_ *options, value string) error {
-	if value != "routed" {
-		return errValue
+// only is the check of an option with one value.
+func only(right string) func(*options, string) error {
+	return func(_ *options, value string) error {
+		if value != right {
+			return errValue
+		}
+		return nil
 	}
-	return nil
 }
 
 // validLinkName is the kernel's rule for link names (dev_valid_name), which

@@ -27,7 +27,7 @@ func TestCreateNetworkRefuses(t *testing.T) {
 	}{
 		{
 			"unknown option", generic("ndp6.uplnk", "eth0"),
-			`option "ndp6.uplnk" is unknown: use one of ndp6.dad, ndp6.mtu, ndp6.uplink`,
+			`option "ndp6.uplnk" is unknown: use one of ndp6.dad, ndp6.guard, ndp6.host_access, ndp6.host_publish, ndp6.inbound, ndp6.mtu, ndp6.uplink`,
 		},
 		{
 			"uplink does not exist", generic("ndp6.uplink", "eth7"),
@@ -58,8 +58,20 @@ func TestCreateNetworkRefuses(t *testing.T) {
 			`option ndp6.dad="maybe" is not right: use auto, wait, async or off`,
 		},
 		{
-			"isolation within a network", generic("com.docker.network.bridge.enable_icc", "false"),
-			`option com.docker.network.bridge.enable_icc="false" is not right: use true: isolation within a network is not supported yet`,
+			"isolation within a network", generic("com.docker.network.bridge.enable_icc", "off"),
+			`option com.docker.network.bridge.enable_icc="off" is not right: use true or false`,
+		},
+		{"inbound", generic("ndp6.inbound", "all"), `option ndp6.inbound="all" is not right: use published or open`},
+		{"guard", generic("ndp6.guard", "on"), `option ndp6.guard="on" is not right: use strict or off`},
+		{"host access", generic("ndp6.host_access", "none"), `option ndp6.host_access="none" is not right: use all or icmp`},
+		{"host ports", generic("ndp6.host_publish", "false"), `option ndp6.host_publish="false" is not right: use on or off`},
+		{
+			"host binding", generic("com.docker.network.bridge.host_binding_ipv4", "2001:db8::5"),
+			`option com.docker.network.bridge.host_binding_ipv4="2001:db8::5" is not right: use an IPv4 address of the host`,
+		},
+		{
+			"IPv4 gateway mode", generic("com.docker.network.bridge.gateway_mode_ipv4", "routed"),
+			`option com.docker.network.bridge.gateway_mode_ipv4="routed" is not right: use nat: other modes are not supported yet`,
 		},
 		{
 			"gateway mode", generic("com.docker.network.bridge.gateway_mode_ipv6", "nat"),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/netutil/inet"
+	"github.com/ndp6/ndp6/netutil/nft"
 )
 
 // Status is what the driver holds and how the host compares. Its form in JSON
@@ -34,6 +35,8 @@ type NetworkStatus struct {
 	// Uplink is the link that stands for now, empty where there is none.
 	Uplink   string `json:"uplink"`
 	Internal bool   `json:"internal"`
+	// Inbound is published or open; an endpoint may differ.
+	Inbound string `json:"inbound"`
 }
 
 // PoolStatus is a pool and the gateway that containers have in it, the zero
@@ -50,8 +53,22 @@ type EndpointStatus struct {
 	MAC     inet.MAC     `json:"mac"`
 	Addrs   []netip.Addr `json:"addrs"`
 	Joined  bool         `json:"joined"`
+	Inbound string       `json:"inbound"`
+	// Ports are those that are published, in the order of Docker's request.
+	Ports []PortStatus `json:"ports"`
 	// Withdrawn are those of Addrs that another host on the uplink holds.
 	Withdrawn []netip.Addr `json:"withdrawn"`
+}
+
+// PortStatus is a published port of a container.
+type PortStatus struct {
+	Proto string `json:"proto"` // tcp, udp or sctp
+	Port  uint16 `json:"port"`  // in the container
+	// Direct is set where the port is open at the container's own address.
+	Direct bool `json:"direct"`
+	// HostAddr and HostPort lead to the container too; HostPort is 0 where none does.
+	HostAddr netip.Addr `json:"host_addr,omitzero"`
+	HostPort uint16     `json:"host_port"`
 }
 
 // ProblemStatus is what could not be done for one owner.
@@ -94,7 +111,7 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 	}
 	for _, e := range slices.SortedFunc(maps.Values(d.endpoints), byID) {
 		s.Endpoints = append(s.Endpoints, EndpointStatus{
-			ID: e.ID, Network: e.Network, MAC: e.MAC, Joined: e.Joined,
+			ID: e.ID, Network: e.Network, MAC: e.MAC, Joined: e.Joined, Inbound: inbound(e.Open), Ports: portStatus(e),
 			Addrs:     append([]netip.Addr{}, e.Addrs...),
 			Withdrawn: append([]netip.Addr{}, e.Withdrawn...),
 		})
@@ -106,7 +123,7 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 func (d *Driver) networkStatus(n plan.Network) NetworkStatus {
 	s := NetworkStatus{
 		ID: n.ID, Bridge: n.Bridge, Pools: []PoolStatus{},
-		UplinkOption: n.Uplink, Internal: n.Internal,
+		UplinkOption: n.Uplink, Internal: n.Internal, Inbound: inbound(n.Open),
 	}
 	if !n.Internal {
 		s.Uplink = d.uplinks.For[n.Uplink].Name
@@ -119,4 +136,23 @@ func (d *Driver) networkStatus(n plan.Network) NetworkStatus {
 		s.Pools = append(s.Pools, pool)
 	}
 	return s
+}
+
+func inbound(open bool) string {
+	if open {
+		return inboundOpen
+	}
+	return inboundPublished
+}
+
+func portStatus(e plan.Endpoint) []PortStatus {
+	ports := []PortStatus{}
+	for _, p := range e.Published {
+		s := PortStatus{Proto: nft.Proto(p.Proto).String(), Port: p.Port, Direct: p.Direct}
+		if p.HostPort != 0 {
+			s.HostAddr, s.HostPort = p.HostAddr, p.HostPort
+		}
+		ports = append(ports, s)
+	}
+	return ports
 }

@@ -54,7 +54,8 @@ func TestStatus(t *testing.T) {
       ],
       "uplink_option": "auto",
       "uplink": "",
-      "internal": true
+      "internal": true,
+      "inbound": "published"
     },
     {
       "id": "web",
@@ -71,7 +72,8 @@ func TestStatus(t *testing.T) {
       ],
       "uplink_option": "auto",
       "uplink": "eth0",
-      "internal": false
+      "internal": false,
+      "inbound": "published"
     }
   ],
   "endpoints": [
@@ -83,6 +85,8 @@ func TestStatus(t *testing.T) {
         "2001:db8::a:242:0:2"
       ],
       "joined": false,
+      "inbound": "published",
+      "ports": [],
       "withdrawn": []
     }
   ],

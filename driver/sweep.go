@@ -100,7 +100,7 @@ func (d *Driver) sweepEndpoint(ctx context.Context, id string, known Known) (boo
 	if err != nil {
 		err = fmt.Errorf("forget endpoint %s: %w", short(id), err)
 	}
-	err = errors.Join(err, d.loop.Sync(ctx, id))
+	err = errors.Join(err, d.close(ctx, id))
 	d.log.Info("endpoint swept: docker does not know it", "endpoint", short(id), "network", short(e.Network), "addrs", e.Addrs)
 	return true, err
 }

@@ -14,11 +14,14 @@ import (
 	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/driver/ndisc"
 	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/publish"
 	"github.com/ndp6/ndp6/driver/reconcile"
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/netutil/hostport"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/netutil/xtables"
 	"github.com/ndp6/ndp6/plugin/settings"
 	"github.com/ndp6/ndp6/plugin/store"
 	"github.com/ndp6/ndp6/plugin/sweep"
@@ -46,6 +49,13 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	if err != nil {
 		return err
 	}
+	held, err := hostport.Open(hostport.Limits{})
+	if err != nil {
+		return err
+	}
+	open.add(held.Close)
+	ports := publish.New(held, log)
+	open.add(ports.Close)
 	networks, err := driver.New(driver.Config{
 		Log:          log,
 		ResyncPeriod: s.ResyncPeriod,
@@ -53,6 +63,7 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 		Endpoints:    store.Boot[plan.Endpoint](records, "endpoints"),
 		Host:         host,
 		Prober:       speaker,
+		Ports:        ports,
 		Uplink:       s.Uplink,
 		CheckSysctls: s.Sysctls == settings.Check,
 	})
@@ -84,10 +95,16 @@ func newHost(s settings.Settings, records *store.Store, log *slog.Logger, open *
 		return nil, nil, err
 	}
 	open.add(rules.Close)
+	legacy, err := xtables.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	open.add(legacy.Close)
 	speaker := ndisc.New(log)
 	open.add(speaker.Close)
 	host, err := reconcile.NewHost(reconcile.HostConfig{
-		Log: log, Conn: conn, Rules: rules, Speaker: speaker,
+		Log: log, Conn: conn, Rules: rules, Legacy: legacy, Speaker: speaker,
+		Firewalld:    s.Firewalld,
 		Ledger:       store.Boot[reconcile.Change](records, "sysctls"),
 		Uplinks:      store.Boot[uplink.Uplink](records, "uplinks"),
 		CheckSysctls: s.Sysctls == settings.Check,

@@ -87,7 +87,10 @@ func Shared(networks []Network, up Uplinks) Host {
 func conf(link, key string) string { return "net/ipv6/conf/" + link + "/" + key }
 
 func policy(n Network) firewall.Network {
-	p := firewall.Network{Bridge: n.Bridge, Internal: n.Internal}
+	p := firewall.Network{
+		Bridge: n.Bridge, Internal: n.Internal, Pools: n.Prefixes(),
+		Isolated: n.Isolated, HostICMPOnly: n.HostICMPOnly,
+	}
 	for _, pool := range n.Pools {
 		if pool.Prefix.Addr().Is4() && !n.Internal && !n.NoMasquerade {
 			p.Masquerade4 = pool.Prefix
@@ -141,11 +144,11 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 	if !e.Joined {
 		return host
 	}
-	veth := Veth{Name: e.HostSide(), Alias: AliasEndpoint + e.ID, Master: n.Bridge, MTU: mtu(n, up), Up: true}
+	veth := Veth{Name: e.HostSide(), Alias: AliasEndpoint + e.ID, Master: n.Bridge, MTU: mtu(n, up), Up: true, Isolated: n.Isolated}
 	if e.Joining {
 		veth.Peer, veth.PeerMAC = e.ContainerSide(), e.MAC
 	}
-	host.Add(e.ID, veth)
+	host.Add(e.ID, veth, rules(n, e))
 	u := up.For[n.Uplink]
 	for _, addr := range e.Addrs {
 		host.Add(e.ID, Neighbor{Addr: addr, Link: n.Bridge, MAC: e.MAC})
@@ -154,4 +157,11 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 		}
 	}
 	return host
+}
+
+func rules(n Network, e Endpoint) Rules {
+	return Rules{ID: e.ID, Endpoint: firewall.Endpoint{
+		Port: e.HostSide(), Bridge: n.Bridge, MAC: e.MAC, Addrs: e.Addrs,
+		Open: e.Open, Unguarded: n.Unguarded, Isolated: n.Isolated, Published: e.Published,
+	}}
 }

@@ -101,6 +101,9 @@ func equal(have, want Object) bool {
 		h, ok := have.(Veth)
 		w.Peer, w.PeerMAC = h.Peer, h.PeerMAC
 		return ok && h == w
+	case Rules:
+		h, ok := have.(Rules)
+		return ok && h.Equal(w.Endpoint)
 	default:
 		return have == want
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
@@ -19,13 +20,14 @@ type Kind int
 
 // The kinds of objects that ndp6 owns. A permanent neighbor comes before the
 // port, so that the first packet from outside needs no solicitation on the
-// bridge. A proxy entry comes last and goes first: the router may send as soon
+// bridge, and the firewall's rules before both. A proxy entry comes last and goes first: the router may send as soon
 // as it is answered for.
 const (
 	KindSysctl Kind = iota
 	KindBridge
 	KindAddress
 	KindRoute
+	KindRules
 	KindNeighbor
 	KindVeth
 	KindProxy
@@ -53,8 +55,8 @@ func On(o Object) string {
 	return ""
 }
 
-// An Object is one thing of ours in the kernel, a comparable value. Its String
-// reads like the arguments of ip(8).
+// An Object is one thing of ours in the kernel. Its String reads like the
+// arguments of ip(8).
 type Object interface {
 	Key() Key
 	String() string
@@ -89,6 +91,12 @@ type Route struct {
 	Link string
 }
 
+// Rules are what the firewall knows of an endpoint.
+type Rules struct {
+	ID string // of the endpoint
+	firewall.Endpoint
+}
+
 // A Neighbor is a permanent neighbor entry, of our Protocol.
 type Neighbor struct {
 	Addr netip.Addr
@@ -102,8 +110,10 @@ type Veth struct {
 	Name, Alias, Master string
 	MTU                 int
 	Up                  bool
-	Peer                string
-	PeerMAC             inet.MAC
+	// Isolated ports of a bridge do not reach each other.
+	Isolated bool
+	Peer     string
+	PeerMAC  inet.MAC
 }
 
 // A Proxy is an entry that answers solicitations for Addr on Link, of our Protocol.
@@ -123,6 +133,9 @@ func (a Address) Key() Key { return Key{KindAddress, a.Prefix.String() + " " + a
 
 // Key is the destination and the link.
 func (r Route) Key() Key { return Key{KindRoute, r.Dst.String() + " " + r.Link} }
+
+// Key is the endpoint.
+func (r Rules) Key() Key { return Key{KindRules, r.ID} }
 
 // Key is the address and its link.
 func (n Neighbor) Key() Key { return Key{KindNeighbor, n.Addr.String() + " " + n.Link} }
@@ -152,12 +165,18 @@ func (a Address) String() string { return fmt.Sprintf("addr %s dev %s", a.Prefix
 
 func (r Route) String() string { return fmt.Sprintf("route %s dev %s", r.Dst, r.Link) }
 
+func (r Rules) String() string { return "rules " + r.Endpoint.String() }
+
 func (n Neighbor) String() string {
 	return fmt.Sprintf("neigh %s lladdr %s dev %s", n.Addr, n.MAC, n.Link)
 }
 
 func (v Veth) String() string {
-	return fmt.Sprintf("veth %s master %s mtu %d%s", v.Name, v.Master, v.MTU, upDown(v.Up))
+	s := fmt.Sprintf("veth %s master %s mtu %d%s", v.Name, v.Master, v.MTU, upDown(v.Up))
+	if v.Isolated {
+		s += " isolated"
+	}
+	return s
 }
 
 func (p Proxy) String() string { return fmt.Sprintf("neigh proxy %s dev %s", p.Addr, p.Link) }

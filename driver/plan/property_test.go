@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -161,7 +162,7 @@ func TestOwners(t *testing.T) {
 
 // byValue compares what has no exported fields.
 var byValue = []cmp.Option{
-	cmp.Comparer(func(a, b plan.Owned) bool { return a == b }),
+	cmp.Comparer(func(a, b plan.Owned) bool { return reflect.DeepEqual(a, b) }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
@@ -22,6 +23,20 @@ type Network struct {
 	Internal bool `json:"internal,omitempty"`
 	// NoMasquerade leaves IPv4 packets to the outside with the container's own source address.
 	NoMasquerade bool `json:"no_masquerade,omitempty"`
+	// Open networks let everything in to their containers, others their
+	// published ports only. An endpoint may differ.
+	Open bool `json:"open,omitempty"`
+	// Unguarded lets containers send under addresses that are not theirs.
+	Unguarded bool `json:"unguarded,omitempty"`
+	// Isolated keeps the network's containers from each other.
+	Isolated bool `json:"isolated,omitempty"`
+	// HostICMPOnly keeps containers from everything of the host but ICMP.
+	HostICMPOnly bool `json:"host_icmp_only,omitempty"`
+	// NoHostPorts publishes ports at the container's IPv6 address only.
+	NoHostPorts bool `json:"no_host_ports,omitempty"`
+	// HostBinding4 is the host's address for ports that are published at
+	// none; the zero Addr is all of them.
+	HostBinding4 netip.Addr `json:"host_binding_ipv4,omitzero"`
 	// DAD says how addresses are probed on the uplink: wait, async, off, or auto.
 	DAD string `json:"dad,omitempty"`
 	// SplitDefault is set where Docker (before 28) installs no IPv6 default
@@ -50,6 +65,10 @@ type Endpoint struct {
 	Joined bool `json:"joined,omitempty"`
 	// Sandbox is the key of the sandbox that the endpoint joined.
 	Sandbox string `json:"sandbox,omitempty"`
+	// Open lets everything in, not only what is published.
+	Open bool `json:"open,omitempty"`
+	// Published are the container's published ports.
+	Published []firewall.Published `json:"published,omitempty"`
 	// Withdrawn are addresses that another host on the uplink was found to hold.
 	Withdrawn []netip.Addr `json:"withdrawn,omitempty"`
 

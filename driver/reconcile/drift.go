@@ -223,7 +223,7 @@ func (h *Host) has(look look) (bool, error) {
 		if errors.Is(err, kernel.ErrNotFound) {
 			continue // nobody could make it again
 		}
-		if err != nil || l.Master != v.Master || l.Up != v.Up {
+		if err != nil || l.Master != v.Master || l.Up != v.Up || l.Isolated != v.Isolated {
 			return false, err
 		}
 	}

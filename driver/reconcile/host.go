@@ -7,14 +7,21 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
-	"github.com/ndp6/ndp6/driver/firewall"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/ndp6/ndp6/driver/ndisc"
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/netutil/xtables"
 )
+
+// legacyPeriod is how often the tables of iptables-legacy are looked at: the
+// kernel tells nobody of their changes.
+const legacyPeriod = 50 * time.Millisecond
 
 // A Ledger keeps the sysctls that were changed, under their names. Every
 // change is one transaction.
@@ -29,6 +36,8 @@ type Host struct {
 	log       *slog.Logger
 	conn      *kernel.Conn
 	rules     *nft.Conn
+	legacy    *xtables.Conn
+	zone      *zone
 	speaker   *ndisc.Speaker
 	ledger    Ledger
 	checkOnly bool
@@ -52,14 +61,18 @@ type Host struct {
 	silent map[string]bool
 }
 
-// HostConfig is what a Host is made of. All fields are required but
-// CheckSysctls and Uplinks.
+// HostConfig is what a Host is made of. Log, Conn, Rules, Speaker and Ledger
+// are required.
 type HostConfig struct {
-	Log     *slog.Logger
-	Conn    *kernel.Conn
-	Rules   *nft.Conn
-	Speaker *ndisc.Speaker
-	Ledger  Ledger
+	Log   *slog.Logger
+	Conn  *kernel.Conn
+	Rules *nft.Conn
+	// Legacy are the tables of iptables-legacy; nil ignores them.
+	Legacy *xtables.Conn
+	// Firewalld puts the bridges into a zone of firewalld, where it runs.
+	Firewalld bool
+	Speaker   *ndisc.Speaker
+	Ledger    Ledger
 	// Uplinks keep what uplinks were last; nil keeps it in memory only.
 	Uplinks Uplinks
 	// CheckSysctls writes no sysctl.
@@ -78,11 +91,15 @@ func NewHost(c HostConfig) (*Host, error) {
 			return nil, fmt.Errorf("read the last uplinks: %w", err)
 		}
 	}
-	return &Host{
-		log: c.Log, conn: c.Conn, rules: c.Rules, speaker: c.Speaker,
+	h := &Host{
+		log: c.Log, conn: c.Conn, rules: c.Rules, legacy: c.Legacy, speaker: c.Speaker,
 		ledger: c.Ledger, checkOnly: c.CheckSysctls,
 		recorded: c.Uplinks, expected: newExpected(), changes: changes, last: last, silent: make(map[string]bool),
-	}, nil
+	}
+	if c.Firewalld {
+		h.zone = &zone{log: c.Log}
+	}
+	return h, nil
 }
 
 // Refresh implements Kernel.
@@ -151,6 +168,7 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 			have.Add("", plan.Neighbor{Addr: n.Addr, Link: n.Link, MAC: n.MAC})
 		}
 	}
+	h.observeRules(have, want)
 	if err := h.observeSysctls(have, want); err != nil {
 		return plan.Host{}, err
 	}
@@ -176,15 +194,10 @@ func (h *Host) observeLinks(snapshot uplink.Snapshot, have plan.Host) (map[strin
 			})
 		}
 		if id, ok := strings.CutPrefix(l.Alias, plan.AliasEndpoint); ok {
-			have.Add(id, plan.Veth{Name: l.Name, Alias: l.Alias, Master: l.Master, MTU: l.MTU, Up: l.Up})
+			have.Add(id, plan.Veth{Name: l.Name, Alias: l.Alias, Master: l.Master, MTU: l.MTU, Up: l.Up, Isolated: l.Isolated})
 		}
 	}
 	return bridges, nil
-}
-
-// SetRules implements Kernel.
-func (h *Host) SetRules(want plan.Host) (bool, error) {
-	return h.rules.Ensure(firewall.Build(want.Policy))
 }
 
 // Apply implements Kernel.
@@ -201,6 +214,8 @@ func (h *Host) Apply(op plan.Op) error {
 		return h.conn.AddAddress(o.Link, o.Prefix)
 	case plan.Route:
 		return h.conn.ReplaceRoute(kernel.Route{Dst: o.Dst, Link: o.Link, Protocol: plan.Protocol})
+	case plan.Rules:
+		return h.setEndpointRules(o)
 	case plan.Neighbor:
 		return h.conn.SetNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, MAC: o.MAC, Protocol: plan.Protocol})
 	case plan.Veth:
@@ -254,6 +269,11 @@ func (h *Host) setVeth(verb plan.Verb, v plan.Veth) error {
 	if err != nil {
 		return err
 	}
+	if v.Isolated || verb == plan.Set {
+		if err := h.conn.SetIsolated(v.Name, v.Isolated); err != nil {
+			return err
+		}
+	}
 	if err := h.conn.SetUp(v.Name, true); err != nil {
 		return err
 	}
@@ -286,8 +306,12 @@ func (h *Host) remove(object plan.Object) error {
 		return h.conn.DeleteAddress(o.Link, o.Prefix)
 	case plan.Route:
 		return h.conn.DeleteRoute(kernel.Route{Dst: o.Dst, Link: o.Link, Protocol: plan.Protocol})
+	case plan.Rules:
+		return h.rules.SetGroup(o.ID, nil)
 	case plan.Neighbor:
-		return h.conn.DeleteNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, MAC: o.MAC, Protocol: plan.Protocol})
+		err := h.conn.DeleteNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, MAC: o.MAC, Protocol: plan.Protocol})
+		// The flows of the address must not become those of its next owner.
+		return errors.Join(err, h.conn.ForgetFlows(o.Addr))
 	case plan.Veth:
 		h.expected.removeVeth(o)
 		return h.conn.DeleteLink(o.Name)
@@ -304,12 +328,12 @@ func (h *Host) remove(object plan.Object) error {
 func (h *Host) Watch(ctx context.Context, changed func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	errc := make(chan error, 2)
+	var group errgroup.Group
 	watch := func(run func() error) {
-		go func() { // ends with ctx, and is waited for below
-			errc <- run()
-			cancel()
-		}()
+		group.Go(func() error {
+			defer cancel() // one that fails ends all, to be begun anew
+			return run()
+		})
 	}
 	watch(func() error {
 		return h.conn.Watch(ctx, func(e kernel.Event) {
@@ -321,8 +345,22 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 			}
 		})
 	})
-	watch(func() error { return h.rules.Watch(ctx, func(string, error) { changed() }) })
-	return errors.Join(<-errc, <-errc)
+	watch(func() error { return h.rules.Watch(ctx, h.repaired) })
+	watch(func() error {
+		h.zone.run(ctx, changed)
+		return nil
+	})
+	if h.legacy != nil {
+		watch(func() error {
+			return h.legacy.Watch(ctx, legacyPeriod, func(repaired bool, err error) {
+				h.repaired("iptables-legacy", err)
+				if repaired {
+					changed() // the tables may be new
+				}
+			})
+		})
+	}
+	return group.Wait()
 }
 
 // relevant reports whether an event is reason for a pass. The ends of veth

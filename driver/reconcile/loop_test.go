@@ -73,6 +73,7 @@ func TestSyncTouchesOneEndpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.expect(t, `
+add rules ndh-00001 bridge nd-web mac 02:42:00:00:00:01 addr 2001:db8::a:0:0:3
 add neigh 2001:db8::a:0:0:3 lladdr 02:42:00:00:00:01 dev nd-web
 add veth ndh-00001 master nd-web mtu 1500 up
 add neigh proxy 2001:db8::a:0:0:3 dev eth0
@@ -85,6 +86,7 @@ add neigh proxy 2001:db8::a:0:0:3 dev eth0
 del neigh proxy 2001:db8::a:0:0:3 dev eth0
 del veth ndh-00001 master nd-web mtu 1500 up
 del neigh 2001:db8::a:0:0:3 lladdr 02:42:00:00:00:01 dev nd-web
+del rules ndh-00001 bridge nd-web mac 02:42:00:00:00:01 addr 2001:db8::a:0:0:3
 `)
 	if r.kernel.dumps != 1 {
 		t.Errorf("the host was observed %d times, want once at start", r.kernel.dumps)
@@ -110,6 +112,7 @@ func TestPassRepairsDrift(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.expect(t, `
+add rules ndh-00001 bridge nd-web mac 02:42:00:00:00:01 addr 2001:db8::a:0:0:3
 add neigh 2001:db8::a:0:0:3 lladdr 02:42:00:00:00:01 dev nd-web
 add veth ndh-00001 master nd-web mtu 1500 up
 add neigh proxy 2001:db8::a:0:0:3 dev eth0
@@ -119,7 +122,7 @@ add neigh proxy 2001:db8::a:0:0:3 dev eth0
 func TestOneFailureLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.kernel.breaks("ndh-00000")
+	r.kernel.breaks("veth ndh-00000")
 	r.records.put(box(0))
 	r.records.put(box(1))
 	if err := r.SyncHost(t.Context(), web.ID); err != nil {
@@ -154,6 +157,7 @@ func TestSyncAfterAnError(t *testing.T) {
 		t.Fatalf("error %v, want %v", err, errBroken)
 	}
 	r.expect(t, `
+add rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
 add neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
 add veth ndh-00000 master nd-web mtu 1500 up
 `)
@@ -166,6 +170,7 @@ add veth ndh-00000 master nd-web mtu 1500 up
 	r.expect(t, `
 del veth ndh-00000 master nd-web mtu 1500 up
 del neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
+del rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
 `)
 
 	t.Log("and the rest goes when it can")
@@ -177,6 +182,7 @@ del neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
 del neigh proxy 2001:db8::a:0:0:2 dev eth0
 del veth ndh-00000 master nd-web mtu 1500 up
 del neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
+del rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
 `)
 	if err := r.Sync(t.Context(), box(0).ID); err != nil {
 		t.Fatal(err)

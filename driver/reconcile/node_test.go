@@ -65,7 +65,14 @@ func (n *node) PlanOf(endpoint string) plan.Host {
 	return plan.ForEndpoint(n.networks[i], e, n.up)
 }
 
-// newNode opens a Host, as a process does when it starts.
+// alive is the node that holds the tables, and the test that opened it.
+var alive struct {
+	test  testing.TB
+	rules *nft.Conn
+}
+
+// newNode opens a Host, as a process does when it starts. The test's last node
+// is dead by then: only one process can own the tables.
 func newNode(tb testing.TB, ledger memory, change ...func(*reconcile.HostConfig)) *node {
 	tb.Helper()
 	conn, err := kernel.Open()
@@ -73,10 +80,14 @@ func newNode(tb testing.TB, ledger memory, change ...func(*reconcile.HostConfig)
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { conn.Close() })
+	if alive.test == tb {
+		alive.rules.Close()
+	}
 	rules, err := nft.Open()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	alive.test, alive.rules = tb, rules
 	tb.Cleanup(func() { rules.Close() })
 	log := slog.New(slog.DiscardHandler)
 	speaker := ndisc.New(log)

@@ -30,14 +30,18 @@ func (l *Loop) pass() {
 // match is the work of a pass. It returns what went wrong for each owner, or
 // why the host could not be observed.
 func (l *Loop) match() (map[string]error, error) {
-	want, have, err := l.observe()
-	if err != nil {
+	if err := l.kernel.Refresh(); err != nil {
 		return nil, err
 	}
+	want := l.planner.Plan()
 	// Rules first: what follows may open a way to a container.
 	changed, rulesErr := l.kernel.SetRules(want)
 	if changed {
 		l.log.Info("rules set", "networks", len(want.Policy.Networks))
+	}
+	have, err := l.kernel.Observe(want)
+	if err != nil {
+		return nil, err
 	}
 	l.missing = make(map[string]error)
 	errs := l.apply(l.own(plan.Diff(have, want)))

@@ -53,10 +53,10 @@ IpamDriver.RequestAddress 0 1
 IpamDriver.RequestAddress 0 1
 NetworkDriver.CreateEndpoint 0 1
 NetworkDriver.Join 0 1
-NetworkDriver.ProgramExternalConnectivity 0 0
+NetworkDriver.ProgramExternalConnectivity 0 1
 NetworkDriver.EndpointOperInfo 0 0
 stop
-NetworkDriver.RevokeExternalConnectivity 0 0
+NetworkDriver.RevokeExternalConnectivity 0 1
 NetworkDriver.Leave 0 1
 NetworkDriver.DeleteEndpoint 0 1
 IpamDriver.ReleaseAddress 0 1

@@ -186,7 +186,11 @@ func (d *docker) run() error {
 	d.endpoint, d.addrs, d.moved = id, addrs, joined.InterfaceName.SrcName
 	nettest.Run(d.tb, "ip link set "+d.moved+" netns "+d.sandbox)
 	nettest.RunIn(d.tb, d.sandbox, "ip link set "+d.moved+" up")
-	d.tell("NetworkDriver.ProgramExternalConnectivity", network.ProgramExternalConnectivityRequest{NetworkID: d.network, EndpointID: id})
+	d.tell("NetworkDriver.ProgramExternalConnectivity", network.ProgramExternalConnectivityRequest{
+		NetworkID: d.network, EndpointID: id, Options: map[string]any{"com.docker.network.portmap": []any{
+			map[string]any{"Proto": 6, "Port": 80, "HostPort": 8080, "HostPortEnd": 8080},
+		}},
+	})
 	return d.ask("NetworkDriver.EndpointOperInfo", network.InfoRequest{NetworkID: d.network, EndpointID: id}, nil)
 }
 

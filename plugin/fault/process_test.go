@@ -14,10 +14,12 @@ import (
 	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/driver/ndisc"
 	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/publish"
 	"github.com/ndp6/ndp6/driver/reconcile"
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/ipam/source"
+	"github.com/ndp6/ndp6/netutil/hostport"
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
@@ -73,6 +75,9 @@ func newProcess(tb testing.TB, dir string) *process {
 	rules, err := nft.Open()
 	must(err)
 	speaker := ndisc.New(log)
+	held, err := hostport.Open(hostport.Limits{})
+	must(err)
+	ports := publish.New(held, log)
 	p := &process{
 		faults:    f,
 		networks:  store.Lasting[plan.Network](s, "networks"),
@@ -81,6 +86,8 @@ func newProcess(tb testing.TB, dir string) *process {
 		pools:     store.Lasting[ipam.Pool](s, "pools"),
 		leases:    store.Boot[ipam.Lease](s, "leases"),
 		end: func() {
+			ports.Close()
+			held.Close()
 			speaker.Close()
 			rules.Close()
 			conn.Close()
@@ -98,7 +105,7 @@ func newProcess(tb testing.TB, dir string) *process {
 		Log:       log,
 		Networks:  records[plan.Network]{p.networks, "networks", f},
 		Endpoints: records[plan.Endpoint]{p.endpoints, "endpoints", f},
-		Host:      brittle, Prober: silence{}, Uplink: "auto",
+		Host:      brittle, Prober: silence{}, Ports: ports, Uplink: "auto",
 	})
 	must(err)
 	p.serve = func() {

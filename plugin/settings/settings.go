@@ -30,9 +30,11 @@ type Settings struct {
 	// NoIPv4 gives networks that name no IPv4 pool none at all.
 	NoIPv4 bool
 	// Sysctls says who sets the host's sysctls.
-	Sysctls Sysctls
+	Sysctls Who
 	// SysctlDir is where the sysctls under net are files that can be written.
 	SysctlDir string
+	// Firewalld has ndp6 put its bridges into a zone of firewalld.
+	Firewalld bool
 	// DockerSocket is where Docker's API is, empty to never ask it.
 	DockerSocket string
 	// ResyncPeriod is how often the whole host is looked at when nothing happens.
@@ -47,14 +49,16 @@ type Settings struct {
 // Auto is the uplink that is the link of the default route.
 const Auto = "auto"
 
-// Sysctls says who sets the host's sysctls.
-type Sysctls string
+// Who does what an operator may want to do.
+type Who string
 
 const (
-	// Manage lets ndp6 write sysctls, and restore them.
-	Manage Sysctls = "manage"
-	// Check has ndp6 refuse networks until the operator has set them.
-	Check Sysctls = "check"
+	// Manage lets ndp6 do it, and undo it.
+	Manage Who = "manage"
+	// Check has ndp6 refuse networks until the operator has done it.
+	Check Who = "check"
+	// Ignore leaves it to the operator.
+	Ignore Who = "ignore"
 )
 
 // A LogFormat is how log lines are written.

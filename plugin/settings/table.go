@@ -104,6 +104,17 @@ func table() []setting {
 			},
 		},
 		{
+			flag: "firewalld", env: "NDP6_FIREWALLD", placeholder: "WHO",
+			value: string(Manage),
+			title: "who tells firewalld, where it runs, to let the networks' packets pass",
+			more:  "manage: ndp6 puts the bridges into a zone of their own, as Docker does. ignore: you do.",
+			set: func(s *Settings, v string) error {
+				who, err := choose(v, Manage, Ignore)
+				s.Firewalld = who == Manage
+				return err
+			},
+		},
+		{
 			flag: "resync-period", env: "NDP6_RESYNC_PERIOD", placeholder: "DURATION",
 			value: "60s",
 			title: "how often the whole host is compared with the plan when nothing happens",

@@ -140,8 +140,30 @@ func printEndpoints(b *strings.Builder, all []driver.EndpointStatus, network str
 		for i := 1; i < len(e.Addrs); i++ {
 			fmt.Fprintf(w, "\t\t\t%s\n", addr(e.Addrs, i))
 		}
+		for _, line := range inbound(e) {
+			fmt.Fprintf(w, "\t\t\t%s\n", line)
+		}
 	}
 	_ = w.Flush() // A Builder takes everything.
+}
+
+// inbound says what of an endpoint can be reached from outside, as docker ps
+// does: a port without a host's is open at the endpoint's own address.
+func inbound(e driver.EndpointStatus) []string {
+	var lines []string
+	if e.Inbound == "open" {
+		lines = append(lines, "open to everybody")
+	}
+	for _, p := range e.Ports {
+		own := fmt.Sprintf("%d/%s", p.Port, p.Proto)
+		if p.HostPort != 0 {
+			lines = append(lines, netip.AddrPortFrom(p.HostAddr, p.HostPort).String()+"->"+own)
+		}
+		if p.Direct {
+			lines = append(lines, own)
+		}
+	}
+	return lines
 }
 
 // addr is an address as text, "-" where there is none.

@@ -1,0 +1,107 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ndp6/ndp6/driver/firewall"
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/kernel"
+	"github.com/ndp6/ndp6/netutil/nft"
+)
+
+// SetRules implements Kernel.
+func (h *Host) SetRules(want plan.Host) (bool, error) {
+	policy := want.Policy
+	var err error
+	if policy.Guard, err = h.routes(want); err != nil {
+		return false, err
+	}
+	if err := h.setOthers(policy); err != nil {
+		return false, err
+	}
+	ruleset := firewall.Build(policy)
+	ruleset.Groups = make(map[string]nft.Group)
+	for _, o := range want.Objects {
+		if r, ok := o.Object.(plan.Rules); ok {
+			ruleset.Groups[r.ID] = firewall.Elements(r.Endpoint)
+		}
+	}
+	return h.rules.Ensure(ruleset)
+}
+
+// setOthers has other firewalls let our packets pass, that of iptables-legacy
+// and that of firewalld.
+func (h *Host) setOthers(policy firewall.Policy) error {
+	var bridges []string
+	for _, n := range policy.Networks {
+		bridges = append(bridges, n.Bridge)
+	}
+	slices.Sort(bridges)
+	if err := h.zone.set(bridges); err != nil {
+		return fmt.Errorf("firewalld: %w", err)
+	}
+	if h.legacy == nil {
+		return nil
+	}
+	h.rules.SetForeign(h.legacy.InUse())
+	if _, err := h.legacy.Ensure(len(bridges) > 0); err != nil {
+		return fmt.Errorf("iptables-legacy: %w", err)
+	}
+	return nil
+}
+
+// routes reports whether the host is a router only because of us.
+func (h *Host) routes(want plan.Host) (bool, error) {
+	if _, ok := want.Objects[plan.Sysctl{Name: allForwarding}.Key()]; !ok || h.checkOnly {
+		return false, nil
+	}
+	if _, ours := h.change(allForwarding); ours {
+		return true, nil
+	}
+	// What follows the rules will switch it on.
+	value, err := h.conn.Sysctl(allForwarding)
+	if errors.Is(err, kernel.ErrNotFound) {
+		return false, nil
+	}
+	return value == "0", err
+}
+
+// observeRules adds the rules of endpoints that are there. Those of nobody are
+// gone with SetRules.
+func (h *Host) observeRules(have, want plan.Host) {
+	for _, o := range want.Objects {
+		r, ok := o.Object.(plan.Rules)
+		if !ok {
+			continue
+		}
+		if group, ok := h.rules.Group(r.ID); ok && slices.EqualFunc(group, firewall.Elements(r.Endpoint), nft.GroupElement.Equal) {
+			have.Add(o.Owner, r)
+		}
+	}
+}
+
+// setEndpointRules changes the rules of one endpoint. What has been let in
+// through a port that is not published any more ends.
+func (h *Host) setEndpointRules(r plan.Rules) error {
+	before, _ := h.rules.Group(r.ID)
+	group := firewall.Elements(r.Endpoint)
+	if err := h.rules.SetGroup(r.ID, group); err != nil {
+		return err
+	}
+	gone := func(e nft.GroupElement) bool { return !slices.ContainsFunc(group, e.Equal) }
+	if slices.ContainsFunc(before, gone) {
+		return h.conn.ForgetFlows(r.Addrs...)
+	}
+	return nil
+}
+
+// repaired tells what others did to the rules.
+func (h *Host) repaired(what string, err error) {
+	if err != nil {
+		h.log.Warn("rules not repaired, tried again at the next change", "what", what, "err", err)
+		return
+	}
+	h.log.Info("rules repaired", "what", what)
+}
