@@ -66,8 +66,8 @@ func run(ctx context.Context, w io.Writer, o options) error {
 		pathRounds, pathTime = 3, 100*time.Millisecond
 	}
 	parts := map[string]func() error{
-		"start":  func() error { return measureStarts(ctx, w, o.binary, o.rounds, o.versions) },
-		"path":   func() error { return measurePaths(ctx, w, pathRounds, pathTime) },
+		"start": func() error { return measureStarts(ctx, w, o.binary, o.rounds, o.versions) },
+		"path":  func() error { return measurePaths(ctx, w, pathRounds, pathTime) },
 	}
 	for _, part := range strings.Split(o.parts, ",") {
 		if parts[part] == nil {

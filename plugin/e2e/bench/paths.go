@@ -38,7 +38,7 @@ func measurePaths(ctx context.Context, w io.Writer, rounds int, duration time.Du
 	if err != nil {
 		return err
 	}
-	b.closes = append(b.closes, client.Close)
+	b.later(client.Close)
 	type job struct {
 		path *path
 		kind load.Kind
@@ -98,22 +98,22 @@ func (b *bench) build(ctx context.Context) ([]*path, error) {
 	if b.lab, err = lab.New(ctx, lab.Options{}); err != nil {
 		return nil, err
 	}
-	b.closes = append(b.closes, b.lab.Close)
+	b.later(b.lab.Close)
 	// Each connection has another port, for as many as there are in a second.
 	if err := b.lab.Router.SetSysctl("net/ipv4/ip_local_port_range", "1024 65535"); err != nil {
 		return nil, err
 	}
 	var paths []*path
-	var starts errgroup.Group
-	for i, make := range []func(context.Context, int) (func() error, *path, error){b.plain, b.ndp6, b.bridge, b.routed} {
-		start, p, err := make(ctx, 10+i)
+	var rest errgroup.Group
+	for i, build := range b.builders() {
+		more, fn, err := build(ctx, 10+i)
 		if err != nil {
 			return nil, err
 		}
-		paths = append(paths, p)
-		starts.Go(start)
+		paths = append(paths, more...)
+		rest.Go(fn)
 	}
-	return paths, starts.Wait()
+	return paths, rest.Wait()
 }
 
 // printPaths prints medians, with the distance between the quartiles, and how
@@ -136,12 +136,12 @@ func printPaths(w io.Writer, paths []*path, rates map[string]map[load.Kind][]loa
 		}
 		fmt.Fprintln(table, "\t")
 	}
-	for _, other := range []string{pathPlain, pathBridge, pathRouted} {
-		fmt.Fprintf(table, "ndp6 / %s", other)
+	for _, c := range [][2]string{{pathNDP6, pathPlain}, {pathNDP6, pathBridge}, {pathNDP6, pathBeside}, {pathAlone, pathPlain}, {pathAlone, pathBridge}} {
+		fmt.Fprintf(table, "%s / %s", c[0], c[1])
 		for _, k := range kinds() {
 			var ratios []float64
-			for i, r := range rates[pathNDP6][k] {
-				ratios = append(ratios, r.PerSecond()/rates[other][k][i].PerSecond())
+			for i, r := range rates[c[0]][k] {
+				ratios = append(ratios, r.PerSecond()/rates[c[1]][k][i].PerSecond())
 			}
 			fmt.Fprint(table, "\t", spread(ratios, "%.2f"))
 		}

@@ -17,9 +17,9 @@ import (
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
-// pool is that of the network of the first pings. It does not wait for
+// pingPool is that of the network of the first pings. It does not wait for
 // duplicates: as for the random MACs that containers have unless one is chosen.
-const pool = "2001:db8:1:0:a::/80"
+const pingPool = "2001:db8:1:0:a::/80"
 
 // measureStarts measures one version after the other and prints a line for each.
 func measureStarts(ctx context.Context, w io.Writer, binary string, rounds int, versions string) error {
@@ -70,7 +70,7 @@ func measureStart(ctx context.Context, release lab.Release, binary string, round
 	}
 	for _, args := range []string{
 		"network create -d ndp6 --ipam-driver ndp6 --ipv6 --subnet 2001:db8:1:0:b::/80 ndp6",
-		"network create -d ndp6 --ipam-driver ndp6 --ipv6 -o ndp6.dad=async --subnet " + pool + " ping",
+		"network create -d ndp6 --ipam-driver ndp6 --ipv6 -o ndp6.dad=async --subnet " + pingPool + " ping",
 		"network create -d bridge --ipv6 --subnet fd00:1::/64 bridge6",
 	} {
 		if _, err := h.Docker(ctx, strings.Fields(args)...); err != nil {
@@ -96,7 +96,7 @@ func firstPings(ctx context.Context, router *lab.Node, h *lab.Host, rounds int) 
 	for i := range rounds {
 		// A chosen MAC tells the address beforehand, so that nothing stands between run and ping.
 		mac := inet.MAC{0x02, 0x42, 0, 0, byte(i >> 8), byte(i)}
-		addr, err := inet.EmbedMAC(netip.MustParsePrefix(pool), mac)
+		addr, err := inet.EmbedMAC(netip.MustParsePrefix(pingPool), mac)
 		if err != nil {
 			return nil, err
 		}

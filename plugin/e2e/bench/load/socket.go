@@ -154,4 +154,3 @@ func (b *batch) call(trap uintptr, name string, s socket, flags uintptr) (int, e
 	}
 	return int(n), nil
 }
-
