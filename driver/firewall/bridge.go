@@ -33,7 +33,10 @@ func bridgeTable(p Policy) nft.Table {
 			countPort, countMAC, countSrc, countRA, countDHCP, countNA, countDAD, countFrag, countProto, countARP, countPeer,
 		},
 		Sets: []nft.Set{
-			verdictMap("ports"),
+			// Two sets, because a change of a verdict map costs the more the
+			// more elements it has: the kernel checks all their chains anew.
+			linkSet("guarded", nil),
+			linkSet("unguarded", nil),
 			{Name: "mac_ok", Type: []nft.Type{nft.LinkNameType, nft.EtherType}},
 			{Name: "mac_nd", Type: []nft.Type{nft.LinkNameType, nft.LLAType}},
 			{Name: "ip6_ok", Type: []nft.Type{nft.LinkNameType, nft.IPv6Type}},
@@ -45,7 +48,8 @@ func bridgeTable(p Policy) nft.Table {
 		Chains: []nft.Chain{{
 			Name: "prerouting", Hook: filter(nft.Prerouting, nft.PriorityBridge),
 			Rules: []nft.Rule{
-				{vmap("ports", nft.InputName)},
+				{in("guarded", nft.InputName), nft.Goto("guard")},
+				{in("unguarded", nft.InputName), nft.Accept},
 				drop(countPort, nft.NamePrefix{Field: nft.InputName, Prefix: hostSidePrefix}),
 			},
 		}},

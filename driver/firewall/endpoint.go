@@ -54,9 +54,9 @@ func Elements(e Endpoint) nft.Group {
 	var g group
 	port := nft.LinkName(e.Port)
 	if e.Unguarded {
-		g.bridge("ports", port, nft.Accept)
+		g.bridge("unguarded", port)
 	} else {
-		g.bridge("ports", port, nft.Goto("guard"))
+		g.bridge("guarded", port)
 		g.bridge("mac_ok", port, nft.MAC(e.MAC))
 		g.bridge("mac_nd", port, nft.LLA(e.MAC))
 		// Whatever addresses it is given, its kernel makes this one.

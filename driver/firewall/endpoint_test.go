@@ -19,7 +19,7 @@ func box() firewall.Endpoint {
 	}
 }
 
-const guarded = `add element bridge ndp6 ports { "ndh-box" : goto guard }
+const guarded = `add element bridge ndp6 guarded { "ndh-box" }
 add element bridge ndp6 mac_ok { "ndh-box" . 02:42:ac:11:00:02 }
 add element bridge ndp6 mac_nd { "ndh-box" . 02:42:ac:11:00:02 }
 add element bridge ndp6 ip6_ok { "ndh-box" . fe80::42:acff:fe11:2 }
@@ -41,7 +41,7 @@ func TestElements(t *testing.T) {
 		},
 		{
 			name: "all flags", change: func(e *firewall.Endpoint) { e.Open, e.Unguarded, e.Isolated = true, true, true },
-			want: `add element bridge ndp6 ports { "ndh-box" : accept }
+			want: `add element bridge ndp6 unguarded { "ndh-box" }
 add element bridge ndp6 peers { "ndh-box" }
 add element inet ndp6 open6 { 2001:db8::2 }
 add element inet ndp6 open4 { 192.0.2.2 }
