@@ -14,8 +14,9 @@ type Options struct {
 	// NoHostPorts6 is host_publish=off: IPv6 ports are open at the container's
 	// own address only, as in the routed mode of Docker's bridge.
 	NoHostPorts6 bool
-	// HostBinding4 is the host's address for IPv4 ports that name none; the
-	// zero Addr is all of them.
+	// HostBinding4 is the host's address for ports that name none; the zero
+	// Addr is all of them. One IPv4 address publishes nothing for IPv6, as on
+	// Docker's bridge: who sets it wants ports to be private.
 	HostBinding4 netip.Addr
 	// IPv4Only is Docker's no_proxy_6to4: another endpoint of the container
 	// has its IPv6, and its driver publishes that.
@@ -84,7 +85,7 @@ func Decide(addrs []netip.Addr, mappings []Mapping, o Options) (bindings []Bindi
 type families struct{ four, six bool }
 
 func (f families) decide(m Mapping, o Options) (hosts []netip.Addr, direct bool) {
-	all6 := !m.HostAddr.IsValid() || m.HostAddr == netip.IPv6Unspecified()
+	all6 := !m.HostAddr.IsValid() && o.default4().IsUnspecified() || m.HostAddr == netip.IPv6Unspecified()
 	if all6 && f.six && !o.IPv4Only {
 		direct = true
 		if m.HostPort != 0 && !o.NoHostPorts6 {
@@ -94,7 +95,7 @@ func (f families) decide(m Mapping, o Options) (hosts []netip.Addr, direct bool)
 	may6 := !o.IPv4Only && !o.NoHostPorts6
 	switch {
 	case !m.HostAddr.IsValid():
-		if may6 && f.four && !f.six {
+		if may6 && all6 && f.four && !f.six {
 			hosts = append(hosts, netip.IPv6Unspecified())
 		}
 		if f.four {

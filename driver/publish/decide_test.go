@@ -40,7 +40,7 @@ func TestDecide(t *testing.T) {
 		{"port, IPv6 elsewhere, IPv4 only", four, only4, "8080:80", "tcp 80 from 8080 at 0.0.0.0"},
 		{"port, IPv6 elsewhere, IPv6 only", six, only4, "8080:80", "left 8080:80/tcp"},
 		{"port, no address", nil, publish.Options{}, "8080:80", "left 8080:80/tcp"},
-		{"port, default address", dual, binding, "8080:80", "tcp 80 from 8080 at :: 192.0.2.1 direct"},
+		{"port, default address", dual, binding, "8080:80", "tcp 80 from 8080 at 192.0.2.1"},
 		{"all of IPv4, default address", dual, binding, "0.0.0.0:8080:80", "tcp 80 from 8080 at 0.0.0.0"},
 		{"udp", dual, publish.Options{}, "53:53/udp", "udp 53 from 53 at :: 0.0.0.0 direct"},
 		{"sctp", dual, publish.Options{}, "80:80/sctp", "sctp 80 from 80 at :: 0.0.0.0 direct"},
