@@ -27,8 +27,8 @@ test: check test-kernel test-race test-e2e ## everything: lint, unit, kernel and
 
 .PHONY: test-kernel
 test-kernel: ## kernel tests in private namespaces, none skipped (root)
-	@scripts/need.sh ip:iproute2 nft:nftables
-	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 ./netutil/... ./driver ./driver/firewall ./driver/ndisc ./driver/uplink ./plugin ./plugin/store ./plugin/wire
+	@scripts/need.sh ip:iproute2 nft:nftables iptables-legacy:iptables sysctl:procps unshare:util-linux dbus-daemon:dbus-daemon python3-firewall python3-nftables python3-dbus python3-gi
+	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 ./netutil/... ./driver ./driver/firewall/... ./driver/ndisc ./driver/publish ./driver/uplink ./plugin ./plugin/store ./plugin/wire
 	@# These print what they measured.
 	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 -v ./driver/reconcile ./plugin/fault
 
