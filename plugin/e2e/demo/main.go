@@ -75,48 +75,81 @@ func (d *demo) tour(ctx context.Context, l *lab.Lab) error {
 	if err := d.run(ctx, network); err != nil {
 		return err
 	}
-	if err := d.run(ctx, "docker run -d --name www --network web --stop-signal KILL busybox httpd -f -h /etc"); err != nil {
+	if err := d.run(ctx, "docker run -d --name www --network web -p 8080:80 --stop-signal KILL busybox httpd -f -h /etc"); err != nil {
 		return err
 	}
-	out, err := d.host.Docker(ctx, "inspect", "-f",
-		"{{.Id}} {{.NetworkSettings.Networks.web.GlobalIPv6Address}} {{.NetworkSettings.Networks.web.MacAddress}}", "www")
+	id, addr, err := d.inspect(ctx, "www")
 	if err != nil {
 		return err
 	}
-	var id, text, mac string
-	if _, err := fmt.Sscan(out, &id, &text, &mac); err != nil {
-		return fmt.Errorf("read inspect's %q: %w", out, err)
-	}
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return fmt.Errorf("address of the container: %w", err)
-	}
-	fmt.Fprintf(d.w, "\nThe container's address is %s: the pool and the MAC %s.\n\n", addr, mac)
 	for _, from := range []*lab.Node{l.Router, l.Outside} {
 		took, err := from.Ping(ctx, addr, 3*time.Second)
 		if err != nil {
 			return err
 		}
-		body, err := from.Get(ctx, netip.AddrPortFrom(addr, 80), "/hostname")
-		if err != nil {
-			return err
-		}
-		if !strings.HasPrefix(id, body) {
-			return fmt.Errorf("the web server at %s calls itself %q, want %.12s", addr, body, id)
-		}
 		fmt.Fprintf(d.w, "%-8s ping %s: answered after %s\n", from.Name+":", addr, took.Round(10*time.Microsecond))
-		fmt.Fprintf(d.w, "%-8s GET http://[%s]/hostname: %s\n", from.Name+":", addr, body)
+		for _, at := range []netip.AddrPort{netip.AddrPortFrom(addr, 80), netip.AddrPortFrom(lab.HostAddr(d.host.Number), 8080)} {
+			body, err := from.Get(ctx, at, "/hostname")
+			if err != nil {
+				return err
+			}
+			if !strings.HasPrefix(id, body) {
+				return fmt.Errorf("the web server at %s calls itself %q, want %.12s", at, body, id)
+			}
+			fmt.Fprintf(d.w, "%-8s GET http://%s/hostname: %s\n", from.Name+":", at, body)
+		}
+	}
+	if err := d.closed(ctx, l.Outside); err != nil {
+		return err
 	}
 	fmt.Fprintln(d.w)
 	for _, command := range []string{
 		"docker exec www ping -6 -c 1 " + lab.Outside,
-		"docker rm -f www",
+		"docker rm -f www closed",
 		"docker network rm web",
 	} {
 		if err := d.run(ctx, command); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// inspect returns a container's id and address.
+func (d *demo) inspect(ctx context.Context, name string) (id string, addr netip.Addr, err error) {
+	out, err := d.host.Docker(ctx, "inspect", "-f",
+		"{{.Id}} {{.NetworkSettings.Networks.web.GlobalIPv6Address}} {{.NetworkSettings.Networks.web.MacAddress}}", name)
+	if err != nil {
+		return "", netip.Addr{}, err
+	}
+	var text, mac string
+	if _, err := fmt.Sscan(out, &id, &text, &mac); err != nil {
+		return "", netip.Addr{}, fmt.Errorf("read inspect's %q: %w", out, err)
+	}
+	if addr, err = netip.ParseAddr(text); err != nil {
+		return "", netip.Addr{}, fmt.Errorf("address of the container: %w", err)
+	}
+	fmt.Fprintf(d.w, "\nThe container's address is %s: the pool and the MAC %s.\n\n", addr, mac)
+	return id, addr, nil
+}
+
+// closed shows that what is not published stays closed.
+func (d *demo) closed(ctx context.Context, from *lab.Node) error {
+	fmt.Fprintln(d.w)
+	if err := d.run(ctx, "docker run -d --name closed --network web --stop-signal KILL busybox httpd -f -h /etc"); err != nil {
+		return err
+	}
+	_, addr, err := d.inspect(ctx, "closed")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	at := netip.AddrPortFrom(addr, 80)
+	if body, err := from.Get(ctx, at, "/hostname"); err == nil {
+		return fmt.Errorf("port 80 of %s is not published and answers %q", addr, body)
+	}
+	fmt.Fprintf(d.w, "%-8s GET http://%s/hostname: no answer, as no port is published\n", from.Name+":", at)
 	return nil
 }
 
