@@ -11,15 +11,15 @@ import (
 // basic is the main job: a container is reachable from the router, from behind
 // it and from its neighbors, and reaches them.
 func basic(b *bed) {
-	b.network("n", "--subnet", pool)
-	c := b.web("c1", "n")
+	b.network("n", "--subnet", pool, "-o", "ndp6.inbound=published") // As it is by default.
+	c := b.web("c1", "n", "-p", "80:80")
 	b.isMACAddress(c, pool)
 	b.reach(b.Router, c, c.addr)
 	b.reach(b.Outside, c, c.addr)
 	b.reach(b.neighbor, c, c.addr)
 	b.exec(c, "ping", "-6", "-c1", "-W2", lab.Outside)
 
-	d := b.web("d1", "n")
+	d := b.web("d1", "n", "-p", "8080:80")
 	b.isMACAddress(d, pool)
 	if got := b.exec(d, "wget", "-qO-", "http://["+c.addr.String()+"]/hostname"); got != c.id {
 		b.Errorf("d gets %q from c's address, want %q", got, c.id)

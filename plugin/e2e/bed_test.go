@@ -37,6 +37,7 @@ type bed struct {
 	binary   string
 	next     func() (string, error) // another build of it
 	before   string                 // snapshot of the host without networks
+	closed   bool                   // networks are as they are by default: only published ports are open
 	closers  []io.Closer            // of the scenario
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -111,6 +112,9 @@ func (b *bed) reachable(containers []container, want int) (owner map[netip.Addr]
 }
 
 // killPlugin kills and starts the plugin until ctx ends, and leaves it running.
+// It does so once in each period, but not at one moment of it: Docker tries
+// again after 1, 2, 4 and 8 whole seconds, and would always come when there is
+// no plugin.
 func (b *bed) killPlugin(ctx context.Context, every time.Duration) (kills int, err error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -119,6 +123,7 @@ func (b *bed) killPlugin(ctx context.Context, every time.Duration) (kills int, e
 		case <-ctx.Done():
 			return kills, nil
 		case <-tick.C:
+			time.Sleep(rand.N(every / 2))
 		}
 		if err := b.host.StopPlugin(b.ctx(), "KILL"); err != nil {
 			return kills, err

@@ -11,7 +11,7 @@ import (
 // carried begins the packet mark that the last rule of FORWARD lets pass.
 const carried = "0x10000000/0x10000000"
 
-// foreignEvents are what other programs do to the host's packet rules.
+// foreignEvent is what another program does to the host's packet rules.
 type foreignEvent struct {
 	name string
 	run  func()
@@ -21,21 +21,18 @@ type foreignEvent struct {
 // published and an unpublished port. The published one answers again, the
 // other never.
 func coexist(b *bed) {
-	liveRestore := append([]string{"--live-restore"}, b.flags...)
-	b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-	b.startEngine(liveRestore...)
-	defer func() {
-		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-		b.startEngine(b.flags...)
-	}()
-	defer b.dropForward()()
+	b.elsewhere(coexistHost, nil, (*bed).survives)
+}
+
+func (b *bed) survives() {
+	b.dropForward()
 	p := b.besideDocker()
 	for _, e := range []foreignEvent{
 		{"ip6tables -F FORWARD", func() { b.run("ip6tables -F FORWARD") }},
 		{"iptables -F FORWARD", func() { b.run("iptables -F FORWARD") }},
 		{"dockerd restarted", func() {
 			b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-			b.startEngine(liveRestore...)
+			b.startEngine(b.flags...)
 		}},
 		{"restored without ours", func() {
 			b.run("ip6tables-save | grep -v ndp6 | grep -v " + carried + " | ip6tables-restore")
@@ -59,7 +56,7 @@ func coexist(b *bed) {
 		{"nft flush ruleset", func() { b.run("nft flush ruleset") }},
 		{"dockerd restarted after the flush", func() {
 			b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-			b.startEngine(liveRestore...)
+			b.startEngine(b.flags...)
 			b.run("ip6tables -P FORWARD DROP; iptables -P FORWARD DROP")
 		}},
 	} {
@@ -69,17 +66,14 @@ func coexist(b *bed) {
 }
 
 // dropForward has the host drop what nobody lets through, as Docker does when
-// it is the first to switch forwarding on. It returns what undoes it.
-func (b *bed) dropForward() (restore func()) {
+// it is the first to switch forwarding on.
+func (b *bed) dropForward() {
 	b.Helper()
-	var undo []string
 	for _, tool := range []string{"ip6tables", "iptables"} {
 		rules := strings.Fields(b.run(tool + " -S FORWARD"))
 		b.Logf("%s -S FORWARD begins: %s", tool, strings.Join(rules[:min(3, len(rules))], " "))
-		undo = append(undo, tool+" -P FORWARD "+rules[2])
 		b.run(tool + " -P FORWARD DROP")
 	}
-	return func() { b.run(strings.Join(undo, "; ")) }
 }
 
 // besideDocker is what must hold on a host that drops what it forwards: the
@@ -96,7 +90,7 @@ const besideDocker = `
 	c1 mate.4:81 open
 	outside host.4:9080 served
 	d1 outside.4:9999 host.4
-	d1 c1:81 silent
+	d1 c1.4:81 silent
 `
 
 // besideDocker starts those containers.

@@ -31,10 +31,14 @@ func (b *bed) refused(words []string, args ...string) {
 	}
 }
 
-// network makes a network with both our drivers.
+// network makes a network with both our drivers. Where the scenario is about
+// something else, all ports are open.
 func (b *bed) network(name string, args ...string) {
 	b.Helper()
 	all := append([]string{"network", "create", "-d", "ndp6", "--ipam-driver", "ndp6", "--ipv6"}, args...)
+	if !b.closed && !strings.Contains(strings.Join(args, " "), "ndp6.inbound=") {
+		all = append(all, "-o", "ndp6.inbound=open")
+	}
 	b.docker(append(all, name)...)
 }
 

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,6 +102,7 @@ func TestFirewall(t *testing.T) {
 // IPv6: it switches forwarding on then, and drops what it does not know.
 func (b *bed) filterAsDocker() {
 	b.Helper()
+	b.closed = true
 	if b.version == "26.1" {
 		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
 		b.flags = []string{"--experimental", "--ip6tables"}
@@ -110,6 +112,15 @@ func (b *bed) filterAsDocker() {
 	// Chains that it makes for its first ports stay.
 	b.docker("run", "--rm", "--network", "first", "-p", "8080:80", "-p", "127.0.0.1:8081:81", lab.Image, "true")
 	b.docker("network", "rm", "first")
+	// So does the link-local address of docker0.
+	b.docker("run", "--rm", lab.Image, "true")
+	b.eventually(func() error {
+		out, err := b.host.Exec(b.ctx(), "ip", "-6", "addr", "show", "tentative")
+		if err == nil && out != "" {
+			err = fmt.Errorf("addresses are tentative:\n%s", out)
+		}
+		return err
+	})
 	b.before = b.snapshot()
 }
 

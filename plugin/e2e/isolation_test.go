@@ -44,6 +44,7 @@ func (p *places) allNodes(from, to string) bool {
 	p.ok(err)
 	// Its own kernel answers too, so the result says nothing.
 	_, _ = p.nodes[from].Ping(p.ctx(), netip.MustParseAddr("ff02::1%"+p.eth0(from)), 300*time.Millisecond)
+	time.Sleep(100 * time.Millisecond) // What was sent arrives.
 	seen := t.Seen() > 0
 	p.ok(t.Close())
 	return seen
@@ -79,8 +80,8 @@ func neighbors(b *bed) {
 		if seen := p.allNodes("c1", "d1"); seen != (network == "n") {
 			b.Errorf("%s: d hears a ping to ff02::1: %t", network, seen)
 		}
-		b.ok(p.nodes["c1"].IP(b.ctx(), "-6 route add "+p.addrs["d1"].String()+"/128 via "+b.bridgeLLA(network)+" dev eth0"))
-		p.want(network+", by way of the gateway", fmt.Sprintf("c1 d1:81 %s\nc d1:54/udp %[1]s", reaches))
+		b.ok(p.nodes["c1"].IP(b.ctx(), "route add "+p.addrs["d1"].String()+"/128 via "+b.bridgeLLA(network)+" dev eth0"))
+		p.want(network+", by way of the gateway", fmt.Sprintf("c1 d1:81 %s\nc1 d1:54/udp %[1]s", reaches))
 		b.docker("rm", "-f", "c1", "d1")
 	}
 }
@@ -125,7 +126,7 @@ func networks(b *bed) {
 	b.ok(b.neighbor.IP(b.ctx(), fmt.Sprintf("neigh replace %s lladdr %s nud permanent dev eth0", p.addrs["e1"], lab.MAC(hostNumber))))
 	defer func() { b.ok(b.neighbor.IP(b.ctx(), fmt.Sprintf("neigh del %s dev eth0", p.addrs["e1"]))) }()
 	p.want("internal, as it is", "e1 outside:9999 closed\ne1 d1:80 closed\ne1 f1:81 open\ne1 f1.4:81 open\nf1 e1:80 open")
-	b.ok(p.nodes["e1"].IP(b.ctx(), "-6 route add default via "+b.bridgeLLA("inside")+" dev eth0"))
+	b.ok(p.nodes["e1"].IP(b.ctx(), "route add default via "+b.bridgeLLA("inside")+" dev eth0"))
 	p.want("internal, with a way out", `
 		e1 outside:9999 silent
 		e1 outside:9999/udp silent

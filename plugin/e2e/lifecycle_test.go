@@ -93,6 +93,8 @@ networks:
   web:
     driver: ndp6
     enable_ipv6: true
+    driver_opts:
+      ndp6.inbound: open
     ipam:
       driver: ndp6
       config:

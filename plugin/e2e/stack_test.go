@@ -78,7 +78,7 @@ func internal(b *bed) {
 
 // defaultIPAM uses Docker's own IPAM in place of ours.
 func defaultIPAM(b *bed) {
-	b.docker("network", "create", "-d", "ndp6", "--ipv6", "--subnet", pool, "n")
+	b.docker("network", "create", "-d", "ndp6", "--ipv6", "-o", "ndp6.inbound=open", "--subnet", pool, "n")
 	c, d := b.web("c1", "n"), b.web("d1", "n")
 	if !netip.MustParsePrefix(pool).Contains(c.addr) {
 		b.Errorf("address %s, want one of %s", c.addr, pool)

@@ -9,6 +9,7 @@ const (
 	ufwHost = 40 + iota
 	legacyHost
 	firewalldHost
+	coexistHost
 )
 
 // ufw runs beside ufw, which denies what the host routes.
@@ -27,7 +28,7 @@ func ufw(b *bed) {
 		// What the administrator denies by name stays denied.
 		rule := "proto tcp to " + p.addrs["c1"].String() + " port 80"
 		b.run("ufw route deny " + rule)
-		p.wantSoon("route denied", "outside c1:80 silent\noutside c1:81 silent\nc outside:9999 open")
+		p.wantSoon("route denied", "outside c1:80 silent\noutside c1:81 silent\nc1 outside:9999 open")
 		b.run("ufw --force route delete deny " + rule)
 		p.wantSoon("route not denied", besideDocker+closed)
 		b.endures(p, foreignEvent{"ufw disable", func() { b.run("ufw disable") }})
