@@ -1,15 +1,10 @@
 package reconcile
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/ndp6/ndp6/driver/ndisc"
 	"github.com/ndp6/ndp6/driver/plan"
@@ -18,10 +13,6 @@ import (
 	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/netutil/xtables"
 )
-
-// legacyPeriod is how often the tables of iptables-legacy are looked at: the
-// kernel tells nobody of their changes.
-const legacyPeriod = 50 * time.Millisecond
 
 // A Ledger keeps the sysctls that were changed, under their names. Every
 // change is one transaction.
@@ -133,71 +124,6 @@ func (h *Host) Choose(spec string) (uplink.Uplink, error) {
 func (h *Host) HasLink(name string) bool {
 	_, ok := h.observed().Link(name)
 	return ok
-}
-
-// Observe implements Kernel.
-func (h *Host) Observe(want plan.Host) (plan.Host, error) {
-	snapshot := h.observed()
-	have := plan.NewHost()
-	bridges, err := h.observeLinks(snapshot, have)
-	if err != nil {
-		return plan.Host{}, err
-	}
-	for _, a := range snapshot.Addresses {
-		// An address that an administrator gave our bridge is not ours.
-		object := plan.Address{Link: a.Link, Prefix: a.Prefix}
-		if _, ok := want.Objects[object.Key()]; ok {
-			have.Add("", object)
-		}
-	}
-	for _, r := range snapshot.Routes {
-		if r.Protocol == plan.Protocol {
-			have.Add("", plan.Route{Dst: r.Dst, Link: r.Link})
-		}
-	}
-	neighbors, err := h.conn.Neighbors()
-	if err != nil {
-		return plan.Host{}, err
-	}
-	for _, n := range neighbors {
-		switch {
-		case n.Protocol != plan.Protocol:
-		case n.Proxy:
-			have.Add("", plan.Proxy{Addr: n.Addr, Link: n.Link})
-		case bridges[n.Link]:
-			have.Add("", plan.Neighbor{Addr: n.Addr, Link: n.Link, MAC: n.MAC})
-		}
-	}
-	h.observeRules(have, want)
-	if err := h.observeSysctls(have, want); err != nil {
-		return plan.Host{}, err
-	}
-	h.expected.reset(have, want)
-	h.announceAgain(have)
-	h.observeLedger(have)
-	return have, nil
-}
-
-// observeLinks adds our links, known by their alias, and returns the bridges' names.
-func (h *Host) observeLinks(snapshot uplink.Snapshot, have plan.Host) (map[string]bool, error) {
-	bridges := make(map[string]bool)
-	for _, l := range snapshot.Links {
-		if id, ok := strings.CutPrefix(l.Alias, plan.AliasNetwork); ok {
-			bridges[l.Name] = true
-			accepts, err := h.acceptsRA(l.Name)
-			if err != nil {
-				return nil, err
-			}
-			have.Add(id, plan.Bridge{
-				Name: l.Name, Alias: l.Alias, MAC: l.MAC, MTU: l.MTU, Up: l.Up,
-				Snooping: l.McastSnooping, AcceptRA: accepts,
-			})
-		}
-		if id, ok := strings.CutPrefix(l.Alias, plan.AliasEndpoint); ok {
-			have.Add(id, plan.Veth{Name: l.Name, Alias: l.Alias, Master: l.Master, MTU: l.MTU, Up: l.Up, Isolated: l.Isolated})
-		}
-	}
-	return bridges, nil
 }
 
 // Apply implements Kernel.
@@ -322,49 +248,4 @@ func (h *Host) remove(object plan.Object) error {
 		})
 	}
 	return fmt.Errorf("no way to remove a %T", object)
-}
-
-// Watch implements Kernel.
-func (h *Host) Watch(ctx context.Context, changed func()) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var group errgroup.Group
-	watch := func(run func() error) {
-		group.Go(func() error {
-			defer cancel() // one that fails ends all, to be begun anew
-			return run()
-		})
-	}
-	watch(func() error {
-		return h.conn.Watch(ctx, func(e kernel.Event) {
-			switch {
-			case relevant(e):
-				changed()
-			case e.Kind == kernel.KindLink && !e.Deleted && strings.HasPrefix(e.Link, plan.HostSidePrefix):
-				h.expected.suspect(e.Link)
-			}
-		})
-	})
-	watch(func() error { return h.rules.Watch(ctx, h.repaired) })
-	watch(func() error {
-		h.zone.run(ctx, changed)
-		return nil
-	})
-	if h.legacy != nil {
-		watch(func() error {
-			return h.legacy.Watch(ctx, legacyPeriod, func(repaired bool, err error) {
-				h.repaired("iptables-legacy", err)
-				if repaired {
-					changed() // the tables may be new
-				}
-			})
-		})
-	}
-	return group.Wait()
-}
-
-// relevant reports whether an event is reason for a pass. The ends of veth
-// pairs come and go with every container, and are not made again.
-func relevant(e kernel.Event) bool {
-	return !strings.HasPrefix(e.Link, plan.HostSidePrefix) && !strings.HasPrefix(e.Link, plan.ContainerSidePrefix)
 }
