@@ -29,6 +29,7 @@ type Host struct {
 	rules     *nft.Conn
 	legacy    *xtables.Conn
 	zone      *zone
+	unguarded sync.Once // said that frames are not guarded
 	speaker   *ndisc.Speaker
 	ledger    Ledger
 	checkOnly bool

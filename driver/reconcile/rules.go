@@ -18,9 +18,6 @@ func (h *Host) SetRules(want plan.Host) (bool, error) {
 	if policy.Guard, err = h.routes(want); err != nil {
 		return false, err
 	}
-	if err := h.setOthers(policy); err != nil {
-		return false, err
-	}
 	ruleset := firewall.Build(policy)
 	ruleset.Groups = make(map[string]nft.Group)
 	for _, o := range want.Objects {
@@ -28,7 +25,18 @@ func (h *Host) SetRules(want plan.Host) (bool, error) {
 			ruleset.Groups[r.ID] = firewall.Elements(r.Endpoint)
 		}
 	}
-	return h.rules.Ensure(ruleset)
+	if h.legacy != nil {
+		h.rules.SetForeign(h.legacy.InUse())
+	}
+	changed, err := h.rules.Ensure(ruleset)
+	if errors.Is(err, nft.ErrNoBridge) {
+		h.unguarded.Do(func() {
+			h.log.Warn("containers are not kept from sending under addresses that are not theirs", "err", err)
+		})
+		err = nil
+	}
+	// Ours first: without them nobody else should let anything pass.
+	return changed, errors.Join(err, h.setOthers(policy))
 }
 
 // setOthers has other firewalls let our packets pass, that of iptables-legacy
@@ -39,17 +47,16 @@ func (h *Host) setOthers(policy firewall.Policy) error {
 		bridges = append(bridges, n.Bridge)
 	}
 	slices.Sort(bridges)
+	var errs []error
 	if err := h.zone.set(bridges); err != nil {
-		return fmt.Errorf("firewalld: %w", err)
+		errs = append(errs, fmt.Errorf("firewalld: %w", err))
 	}
-	if h.legacy == nil {
-		return nil
+	if h.legacy != nil {
+		if _, err := h.legacy.Ensure(len(bridges) > 0); err != nil {
+			errs = append(errs, fmt.Errorf("iptables-legacy: %w", err))
+		}
 	}
-	h.rules.SetForeign(h.legacy.InUse())
-	if _, err := h.legacy.Ensure(len(bridges) > 0); err != nil {
-		return fmt.Errorf("iptables-legacy: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // routes reports whether the host is a router only because of us.
