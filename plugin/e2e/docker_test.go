@@ -112,6 +112,7 @@ func (b *bed) filterAsDocker() {
 	// Chains that it makes for its first ports stay.
 	b.docker("run", "--rm", "--network", "first", "-p", "8080:80", "-p", "127.0.0.1:8081:81", lab.Image, "true")
 	b.docker("network", "rm", "first")
+	b.run("iptables -P FORWARD DROP") // The lab forwards IPv4 before Docker could be the first to.
 	// So does the link-local address of docker0.
 	b.docker("run", "--rm", lab.Image, "true")
 	b.eventually(func() error {

@@ -62,8 +62,12 @@ func impostor(b *bed) {
 		b.ok(evil.IP(b.ctx(), "link set eth0 address "+own.String()))
 
 		if err := evil.IP(b.ctx(), "link add link eth0 name mv0 address "+inet.MAC(other).String()+" type macvlan mode bridge"); err == nil {
-			b.ok(evil.IP(b.ctx(), "link set mv0 up", "addr add "+foreign+"/80 dev mv0 nodad"))
-			seen("macvlan", fromMAC(other), ping("-I", foreign))
+			b.ok(evil.IP(b.ctx(), "link set mv0 up"))
+			tap, err := evil.Tap("mv0", nil)
+			b.ok(err)
+			frame := lab.SYNFrame(other, p.macOf("victim"), netip.AddrPortFrom(p.addrs["evil"], 5), netip.AddrPortFrom(victim.addr, 80))
+			seen("macvlan", fromMAC(other), func() { b.ok(tap.Send(frame)) })
+			b.ok(tap.Close())
 			b.ok(evil.IP(b.ctx(), "link del mv0"))
 		} else {
 			b.Logf("no macvlan on this kernel: %v", err)
