@@ -25,7 +25,7 @@ type Ports interface {
 	// Serve begins to relay.
 	Serve(endpointID string) error
 	// Restore takes the ports of an earlier process again. What is taken
-	// meanwhile is in the error; the rest is served.
+	// meanwhile is in the error; the rest can be served.
 	Restore(endpointID string, addrs []netip.Addr, ports []firewall.Published) error
 	// Unpublish gives up the host ports of an endpoint, if it has any.
 	Unpublish(endpointID string) error
@@ -133,7 +133,8 @@ func (d *Driver) restorePorts() {
 		if len(e.Published) == 0 {
 			continue
 		}
-		if err := d.config.Ports.Restore(id, e.Addrs, e.Published); err != nil {
+		err := d.config.Ports.Restore(id, e.Addrs, e.Published)
+		if err = errors.Join(err, d.config.Ports.Serve(id)); err != nil {
 			d.log.Warn("port not taken again: start the container again once it is free", "endpoint", short(id), "err", err)
 		}
 	}

@@ -103,7 +103,7 @@ func TestPublish(t *testing.T) {
 	}
 
 	r = r.restart(t)
-	check("restart", "restore box [[::]:8080->80/tcp direct]")
+	check("restart", "restore box [[::]:8080->80/tcp direct]", "serve box, rules true")
 
 	revoke := &network.RevokeExternalConnectivityRequest{NetworkID: "web", EndpointID: "box"}
 	must(t)(r.RevokeExternalConnectivity(t.Context(), revoke))
