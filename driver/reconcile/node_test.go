@@ -72,7 +72,7 @@ var alive struct {
 }
 
 // newNode opens a Host, as a process does when it starts. The test's last node
-// is dead by then: only one process can own the tables.
+// in this namespace is dead by then: only one process can own the tables.
 func newNode(tb testing.TB, ledger memory, change ...func(*reconcile.HostConfig)) *node {
 	tb.Helper()
 	conn, err := kernel.Open()
@@ -171,6 +171,7 @@ func (n *node) stop(t *testing.T) {
 func enter(tb testing.TB) {
 	tb.Helper()
 	nettest.Enter(tb)
+	alive.test = nil // the tables of another namespace are others
 	nettest.Run(tb,
 		"ip link add eth0 type veth peer name lan0",
 		"ip link add eth1 type veth peer name lan1",

@@ -11,10 +11,10 @@ import (
 // run is the client's part of a measurement.
 func run(r request) (answer, error) {
 	target := sockaddr(r.Target)
-	switch r.Kind {
-	case Packets:
+	if r.Kind == Packets {
 		return sendPackets(target, r.For)
-	case Connections:
+	}
+	if r.Kind == Connections {
 		return measured(func() (float64, error) { return connect(target, r.For) })
 	}
 	conn, err := dial(unix.SOCK_STREAM, target)

@@ -19,10 +19,10 @@ const (
 )
 
 func (s *server) serve(r request) (answer, error) {
-	switch r.Kind {
-	case Packets:
+	if r.Kind == Packets {
 		return s.packets()
-	case Connections:
+	}
+	if r.Kind == Connections {
 		return s.connections()
 	}
 	conn, err := s.tcp.accept()

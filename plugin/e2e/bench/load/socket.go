@@ -124,7 +124,7 @@ type batch struct {
 // mmsghdr is the kernel's struct of that name.
 type mmsghdr struct {
 	header unix.Msghdr
-	length uint32
+	_      uint32 // how much came
 }
 
 func newBatch() *batch {
@@ -140,17 +140,19 @@ func newBatch() *batch {
 
 // send and receive return how many datagrams went or came.
 func (b *batch) send(s socket) (int, error) { return b.call(unix.SYS_SENDMMSG, "sendmmsg", s, 0) }
+
 func (b *batch) receive(s socket) (int, error) {
 	return b.call(unix.SYS_RECVMMSG, "recvmmsg", s, unix.MSG_WAITFORONE)
 }
 
 func (b *batch) call(trap uintptr, name string, s socket, flags uintptr) (int, error) {
 	n, _, errno := unix.RawSyscall6(trap, uintptr(s), uintptr(unsafe.Pointer(&b.messages)), batchSize, flags, 0, 0)
-	if errno != 0 && errno != unix.EINTR {
+	switch errno {
+	case 0:
+		return int(n), nil
+	case unix.EINTR:
+		return 0, nil
+	default:
 		return 0, os.NewSyscallError(name, errno)
 	}
-	if errno != 0 {
-		return 0, nil
-	}
-	return int(n), nil
 }
