@@ -47,7 +47,7 @@ type Prober interface {
 }
 
 // Config is what a Driver is made of. All fields are required but
-// ResyncPeriod and CheckSysctls.
+// ResyncPeriod, CheckSysctls and Stale.
 type Config struct {
 	Log       *slog.Logger
 	Networks  Records[plan.Network]
@@ -63,6 +63,10 @@ type Config struct {
 	// CheckSysctls refuses a network while a sysctl that it needs is missing,
 	// instead of writing it.
 	CheckSysctls bool
+	// Stale is called when a port is not free: an endpoint that Docker forgot
+	// without telling may have it, and only Sweep finds out. It returns at
+	// once; Docker waits for it.
+	Stale func()
 }
 
 // A Driver answers Docker's calls. Make it with New.
@@ -104,6 +108,9 @@ func New(c Config) (*Driver, error) {
 	endpoints, err := c.Endpoints.All()
 	if err != nil {
 		return nil, fmt.Errorf("read endpoints: %w", err)
+	}
+	if c.Stale == nil {
+		c.Stale = func() {}
 	}
 	lasting, boot := newStubborn(c.Networks), newStubborn(c.Endpoints)
 	c.Networks, c.Endpoints = lasting, boot

@@ -11,6 +11,7 @@ import (
 	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/publish"
+	"github.com/ndp6/ndp6/netutil/hostport"
 )
 
 // keyNoIPv6Ports is true where another endpoint of the container, of whatever
@@ -80,6 +81,9 @@ func (d *Driver) publish(ctx context.Context, n plan.Network, id string, options
 		NoHostPorts6: n.NoHostPorts, HostBinding4: n.HostBinding4, IPv4Only: only4,
 	})
 	if err != nil {
+		if errors.Is(err, hostport.ErrInUse) {
+			d.config.Stale()
+		}
 		return err
 	}
 	if err := d.open(ctx, id, ports); err != nil {

@@ -12,9 +12,11 @@ import (
 	"github.com/docker/go-plugins-helpers/network"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/publish"
+	"github.com/ndp6/ndp6/netutil/hostport"
 )
 
 // fakePorts tells what was asked of it, and has port 22 taken.
@@ -43,7 +45,7 @@ func (p *fakePorts) Publish(id string, _ []netip.Addr, mappings []publish.Mappin
 	var ports []firewall.Published
 	for _, m := range mappings {
 		if m.HostPort == 22 {
-			return nil, errors.New("port is already allocated")
+			return nil, fmt.Errorf("port is already allocated: %w", hostport.ErrInUse)
 		}
 		ports = append(ports, firewall.Published{Proto: m.Proto, Port: m.Port, HostAddr: netip.IPv6Unspecified(), HostPort: m.HostPort, Direct: true})
 	}
@@ -150,7 +152,8 @@ func TestLeaveUnpublishes(t *testing.T) {
 
 func TestPublishRefuses(t *testing.T) {
 	t.Parallel()
-	r := newRig(t).serve(t)
+	stale := 0
+	r := newRig(t).restart(t, func(c *driver.Config) { c.Stale = func() { stale++ } }).serve(t)
 	for _, tt := range []struct {
 		name string
 		call func() error
@@ -170,8 +173,8 @@ func TestPublishRefuses(t *testing.T) {
 	}
 	r.attach(t, createBox("box"))
 	err := r.ProgramExternalConnectivity(t.Context(), program(portMap(8080, 22)))
-	if err == nil || r.published(t) != nil {
-		t.Errorf("a port is taken: error %v, recorded %v", err, r.published(t))
+	if err == nil || r.published(t) != nil || stale != 1 {
+		t.Errorf("a port is taken: error %v, recorded %v, asked %d times for a sweep", err, r.published(t), stale)
 	}
 	// What cannot be recorded, or opened, is given back.
 	r.endpoints.breaks(errBroken)

@@ -56,6 +56,7 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	open.add(held.Close)
 	ports := publish.New(held, log)
 	open.add(ports.Close)
+	soon := sweep.NewRequests()
 	networks, err := driver.New(driver.Config{
 		Log:          log,
 		ResyncPeriod: s.ResyncPeriod,
@@ -66,6 +67,7 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 		Ports:        ports,
 		Uplink:       s.Uplink,
 		CheckSysctls: s.Sysctls == settings.Check,
+		Stale:        soon.Add,
 	})
 	if err != nil {
 		return err
@@ -73,7 +75,6 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	if err := networks.Restore(ctx); err != nil {
 		return fmt.Errorf("restore the host: %w", err)
 	}
-	soon := sweep.NewRequests()
 	addresses, err := newIPAM(s, host, soon.Add, records, log)
 	if err != nil {
 		return err

@@ -186,18 +186,30 @@ func (d *docker) run() error {
 	d.endpoint, d.addrs, d.moved = id, addrs, joined.InterfaceName.SrcName
 	nettest.Run(d.tb, "ip link set "+d.moved+" netns "+d.sandbox)
 	nettest.RunIn(d.tb, d.sandbox, "ip link set "+d.moved+" up")
-	d.tell("NetworkDriver.ProgramExternalConnectivity", network.ProgramExternalConnectivityRequest{
+	if err := d.ask("NetworkDriver.ProgramExternalConnectivity", network.ProgramExternalConnectivityRequest{
 		NetworkID: d.network, EndpointID: id, Options: map[string]any{"com.docker.network.portmap": []any{
 			map[string]any{"Proto": 6, "Port": 80, "HostPort": 8080, "HostPortEnd": 8080},
 		}},
-	})
-	return d.ask("NetworkDriver.EndpointOperInfo", network.InfoRequest{NetworkID: d.network, EndpointID: id}, nil)
+	}, nil); err != nil {
+		d.disconnect()
+		return err
+	}
+	if err := d.ask("NetworkDriver.EndpointOperInfo", network.InfoRequest{NetworkID: d.network, EndpointID: id}, nil); err != nil {
+		d.stop()
+		return err
+	}
+	return nil
 }
 
 // stop is docker stop: whatever the answers, Docker goes on.
 func (d *docker) stop() {
+	d.tell("NetworkDriver.RevokeExternalConnectivity", network.RevokeExternalConnectivityRequest{NetworkID: d.network, EndpointID: d.endpoint})
+	d.disconnect()
+}
+
+// disconnect takes the container off the network.
+func (d *docker) disconnect() {
 	id, addrs := d.endpoint, d.addrs
-	d.tell("NetworkDriver.RevokeExternalConnectivity", network.RevokeExternalConnectivityRequest{NetworkID: d.network, EndpointID: id})
 	d.tell("NetworkDriver.Leave", network.LeaveRequest{NetworkID: d.network, EndpointID: id})
 	if strings.Contains(nettest.RunIn(d.tb, d.sandbox, "ip -o link show"), d.moved) {
 		// Docker gives the link back to the host.
