@@ -42,8 +42,9 @@ test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2
 	NDP6_E2E=1 NDP6_BINARY=$(CURDIR)/bin/ndp6 $(GO) test -count=1 -v -parallel 6 -timeout 18m ./plugin/e2e/...
 
 .PHONY: bench
-bench: build lab ## first ping and start time on ndp6 against Docker's own bridge (root)
-	$(GO) run ./plugin/e2e/bench -binary bin/ndp6
+bench: build lab ## ndp6 against Docker's own bridge: first ping, start, path, firewall (root); ARGS="-parts update" narrows
+	@scripts/need.sh ip6tables:iptables
+	$(GO) run ./plugin/e2e/bench -binary bin/ndp6 $(ARGS)
 
 .PHONY: demo
 demo: build ## a private LAN, router and host: create, run, ping, HTTP, clean up (root)

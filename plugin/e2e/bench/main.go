@@ -5,10 +5,12 @@
 //	        the network's share of the start time of a container
 //	path    how fast streams, packets, requests and connections reach a
 //	        published port, also without any rule
+//	update  how long the firewall takes to let a container in and to forget
+//	        it, beside others
 //
 // It needs root.
 //
-//	bench [-parts start,path] [-short] [-rounds 50] [-versions 28.5]
+//	bench [-parts start,path,update] [-short] [-rounds 50] [-versions 28.5]
 package main
 
 import (
@@ -32,7 +34,7 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.binary, "binary", "bin/ndp6", "the plugin, as make build makes it")
-	flag.StringVar(&o.parts, "parts", "start,path", "what to measure, separated by commas")
+	flag.StringVar(&o.parts, "parts", "start,path,update", "what to measure, separated by commas")
 	flag.BoolVar(&o.short, "short", false, "measure less, to see that it works")
 	flag.IntVar(&o.rounds, "rounds", 50, "containers for each figure of start")
 	flag.StringVar(&o.versions, "versions", "", "Docker versions of start, separated by commas; empty means all")
@@ -65,8 +67,9 @@ func run(ctx context.Context, w io.Writer, o options) error {
 		pathRounds, pathTime = 3, 100*time.Millisecond
 	}
 	parts := map[string]func() error{
-		"start": func() error { return measureStarts(ctx, w, o.binary, o.rounds, o.versions) },
-		"path":  func() error { return measurePaths(ctx, w, pathRounds, pathTime) },
+		"start":  func() error { return measureStarts(ctx, w, o.binary, o.rounds, o.versions) },
+		"path":   func() error { return measurePaths(ctx, w, pathRounds, pathTime) },
+		"update": func() error { return measureUpdates(ctx, w, o.rounds) },
 	}
 	asked := strings.Split(o.parts, ",")
 	for _, part := range asked {
@@ -74,7 +77,7 @@ func run(ctx context.Context, w io.Writer, o options) error {
 			return fmt.Errorf("no part %q", part)
 		}
 	}
-	for _, part := range []string{"start", "path"} {
+	for _, part := range []string{"start", "path", "update"} {
 		if !slices.Contains(asked, part) {
 			continue
 		}
