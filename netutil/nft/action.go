@@ -1,7 +1,6 @@
 package nft
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/google/nftables/expr"
@@ -101,51 +100,6 @@ func (c CountIn) String() string { return "counter name " + strconv.Quote(string
 
 func (c CountIn) compile(Family) []expr.Any {
 	return []expr.Any{&expr.Objref{Type: unix.NFT_OBJECT_COUNTER, Name: string(c)}}
-}
-
-// DNAT sends the packet's flow to the address and port that a map has for the
-// packet's fields; where it has none the rule ends.
-type DNAT struct {
-	Family int // 4 or 6
-	Fields []Field
-	Map    string // its data is an address and a port
-}
-
-// String returns the action as nft prints it.
-func (d DNAT) String() string {
-	family := "ip6"
-	if d.Family == 4 {
-		family = "ip"
-	}
-	return fmt.Sprintf("dnat %s to %s map @%s", family, join(d.Fields, " . "), d.Map)
-}
-
-func (d DNAT) compile(f Family) []expr.Any {
-	family, need, addr := uint32(unix.NFPROTO_IPV6), isIPv6, IPv6Type
-	if d.Family == 4 {
-		family, need, addr = unix.NFPROTO_IPV4, isIPv4, IPv4Type
-	}
-	out := loadAll(f, d.Fields)
-	// A packet of the other family must not be looked up: its ports may be in the map.
-	if !dependsOn(need, d.Fields) {
-		out = append(need.compile(f), out...)
-	}
-	port := register(words(addr.size()))
-	return append(out,
-		&expr.Lookup{SourceRegister: unix.NFT_REG_1, SetName: d.Map, DestRegister: unix.NFT_REG_1, IsDestRegSet: true},
-		&expr.NAT{
-			Type: expr.NATTypeDestNAT, Family: family,
-			RegAddrMin: unix.NFT_REG_1, RegAddrMax: unix.NFT_REG_1, RegProtoMin: port, RegProtoMax: port,
-		})
-}
-
-func dependsOn(need dependency, fields []Field) bool {
-	for _, f := range fields {
-		if f.payload().needs == need {
-			return true
-		}
-	}
-	return false
 }
 
 func (r Rule) compile(f Family) []expr.Any {

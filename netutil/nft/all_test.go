@@ -54,12 +54,20 @@ func all() nft.Ruleset {
 					Name: "to4", Type: ty{nft.IPv4Type, nft.ProtoType, nft.PortType}, Data: ty{nft.IPv4Type, nft.PortType},
 					Elements: []nft.Element{{v4, nft.ProtoUDP, nft.Port(8080), v4, nft.Port(80)}},
 				},
+				{Name: "source", Type: ty{nft.IPv6Type}, Data: ty{nft.IPv6Type}, Interval: true, Elements: []nft.Element{
+					{prefix("fd00:1::/64")[0], v6},
+				}},
+				{Name: "prefixes", Type: ty{nft.IPv6Type}, Data: ty{nft.IPv6Range}, Interval: true, Elements: []nft.Element{
+					{prefix("fd00::/80")[0], nft.Range(netip.MustParsePrefix("2001:db8::/80"))},
+					{prefix("fd00::1:0:0:0/80")[0], nft.Range(netip.MustParsePrefix("2001:db8:0:0:f::/80"))},
+				}},
 			},
 			Chains: []nft.Chain{
 				{Name: "in", Rules: append(rules(
 					nft.In{Fields: f{nft.IPv6Destination, nft.L4Proto, nft.DestinationPort}, Set: "open6"},
 					nft.In{Fields: f{nft.IPv4Destination, nft.L4Proto, nft.DestinationPort}, Not: true, Set: "open4"},
 					nft.In{Fields: f{nft.IPv6Source}, Set: "pools6"},
+					nft.In{Fields: f{nft.FlowDestination}, Not: true, Set: "pools6"},
 					nft.In{Fields: f{nft.ICMPv6TypeField}, Set: "types"},
 					nft.Is{Field: nft.L4Proto, Value: nft.ProtoUDP},
 					nft.Is{Field: nft.SourcePort, Not: true, Value: nft.Port(67)},
@@ -73,7 +81,7 @@ func all() nft.Ruleset {
 					nft.Within{Field: nft.IPv4Destination, Not: true, Prefix: netip.MustParsePrefix("192.0.2.0/24")},
 					nft.NamePrefix{Field: nft.OutputName, Prefix: "nd-"},
 					nft.Extension("frag"), nft.Extension("rt"),
-					nft.Established, nft.Invalid, nft.New, nft.DNATed, nft.OriginalDirection, nft.ToLocal,
+					nft.Established, nft.Invalid, nft.New, nft.Untracked, nft.DNATed, nft.OriginalDirection, nft.ToLocal,
 					nft.InputKind("bridge"), nft.Limit{Rate: 1000, Burst: 200}, nft.CountIn("c1"), nft.Count, nft.Return,
 				), nft.Rule{nft.CountIn("c2"), nft.Drop})},
 				base("raw", nft.Filter, nft.Prerouting, nft.PriorityRaw),
@@ -82,8 +90,11 @@ func all() nft.Ruleset {
 				base("pre", nft.NAT, nft.Prerouting, nft.PriorityDestinationNAT,
 					nft.Rule{nft.DNAT{Family: 6, Fields: f{nft.L4Proto, nft.DestinationPort}, Map: "to6"}},
 					nft.Rule{nft.DNAT{Family: 4, Fields: f{nft.IPv4Destination, nft.L4Proto, nft.DestinationPort}, Map: "to4"}}),
-				base("out", nft.NAT, nft.Output, nft.PriorityDestinationNAT),
-				base("post", nft.NAT, nft.Postrouting, nft.PrioritySourceNAT, nft.Rule{nft.Masquerade}),
+				base("out", nft.NAT, nft.Output, nft.PriorityDestinationNAT,
+					nft.Rule{nft.Netmap{Field: nft.IPv6Destination, Map: "prefixes"}}),
+				base("post", nft.NAT, nft.Postrouting, nft.PrioritySourceNAT,
+					nft.Rule{nft.Netmap{Field: nft.IPv6Source, Map: "prefixes"}},
+					nft.Rule{nft.SNAT{Map: "source"}}, nft.Rule{nft.Masquerade}),
 			},
 		},
 		{
@@ -112,6 +123,35 @@ func all() nft.Ruleset {
 			},
 		},
 	}}
+}
+
+// TestTranslationsAreCompared has others change what rewrites prefixes.
+func TestTranslationsAreCompared(t *testing.T) {
+	for name, tamper := range map[string][]string{
+		"element": {
+			"nft delete element inet ndp6 prefixes { fd00::/80 }",
+			"nft add element inet ndp6 prefixes { fd00::/80 : 2001:db8:0:0:e::/80 }",
+		},
+		"map":  {"nft flush chain inet ndp6 out", "nft add rule inet ndp6 out dnat ip6 to ip6 daddr map @source"},
+		"flow": {"nft flush chain inet ndp6 probe", "nft add rule inet ndp6 probe ct reply ip6 daddr @pools6"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nettest.Enter(t)
+			c := open(t)
+			c.Pretend(func(f *nft.Features) { f.Owned = false })
+			want := all()
+			want.Tables[0].Chains = append(want.Tables[0].Chains, nft.Chain{
+				Name: "probe", Rules: rules(nft.In{Fields: []nft.Field{nft.FlowDestination}, Set: "pools6"}),
+			})
+			ensure(t, c, want, true)
+			before := listed(t)
+			nettest.Run(t, tamper...)
+			ensure(t, c, want, true)
+			if diff := cmp.Diff(before, listed(t)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 }
 
 func TestAllReadBack(t *testing.T) {

@@ -30,6 +30,9 @@ func parseExpression(b []byte) expression {
 // text returns the expression without what varies while it stays the same
 // expression: counts, numbers of sets, order of attributes.
 func (e expression) text(family byte) string {
+	if o, ok := e.original(); ok {
+		return o
+	}
 	known := e.known(family)
 	if known == nil {
 		return fmt.Sprintf("%s %x", e.name, e.data)
@@ -89,7 +92,10 @@ func (e expression) known(family byte) expr.Any {
 	case *expr.Lookup:
 		k.SetID = 0
 	case *expr.NAT:
-		k.RegAddrMax, k.RegProtoMax, k.Specified = k.RegAddrMin, k.RegProtoMin, false
+		if k.RegAddrMax == 0 {
+			k.RegAddrMax = k.RegAddrMin
+		}
+		k.RegProtoMax, k.Specified = k.RegProtoMin, false
 	case *expr.Immediate:
 		if k.Register == unix.NFT_REG_VERDICT && len(k.Data) == 0 {
 			verdict := &expr.Verdict{}

@@ -152,6 +152,7 @@ const (
 	Established       Match = "ct state established,related" // of flows that had an answer, and errors about them
 	Invalid           Match = "ct state invalid"             // of no flow; so are all of Neighbor Discovery
 	New               Match = "ct state new"
+	Untracked         Match = "ct state untracked"    // of what conntrack is told to leave alone
 	DNATed            Match = "ct status dnat"        // of flows whose destination was rewritten
 	OriginalDirection Match = "ct direction original" // from who started the flow
 	ToLocal           Match = "fib daddr type local"  // to an address of the host
@@ -175,6 +176,8 @@ func (m Match) compile(Family) []expr.Any {
 		return bits(expr.CtKeySTATE, expr.CtStateBitINVALID)
 	case New:
 		return bits(expr.CtKeySTATE, expr.CtStateBitNEW)
+	case Untracked:
+		return bits(expr.CtKeySTATE, expr.CtStateBitUNTRACKED)
 	case DNATed:
 		const destinationNAT = 1 << 5 // IPS_DST_NAT
 		return bits(expr.CtKeySTATUS, destinationNAT)

@@ -3,6 +3,7 @@ package nft
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -73,7 +74,7 @@ func compileRule(family byte, exprs []expr.Any) (kernelRule, error) {
 	var out kernelRule
 	var list encoder
 	for _, e := range exprs {
-		b, err := expr.Marshal(family, e)
+		b, err := marshal(family, e)
 		if err != nil {
 			return out, err
 		}
@@ -160,16 +161,21 @@ func (s Set) add(b *batch, family byte, id uint32) {
 }
 
 // userData tells nft how to show the elements: names of links in the byte
-// order of the host, else it lists them as "".
+// order of the host, else it lists them as "", and that data is ranges, else it
+// cannot list what uses them.
 func (s Set) userData() []byte {
-	const keyByteOrder, host, big = 0, 1, 2
+	const keyByteOrder, dataInterval, host, big = 0, 6, 1, 2
 	order := uint32(big)
 	for _, t := range s.Type {
 		if t == LinkNameType {
 			order = host
 		}
 	}
-	return binary.NativeEndian.AppendUint32([]byte{keyByteOrder, 4}, order)
+	out := binary.NativeEndian.AppendUint32([]byte{keyByteOrder, 4}, order)
+	if slices.Contains(s.Data, IPv6Range) {
+		out = binary.NativeEndian.AppendUint32(append(out, dataInterval, 4), 1)
+	}
+	return out
 }
 
 // policyAccept is NF_ACCEPT of linux/netfilter.h.

@@ -17,6 +17,7 @@ const (
 	LinkNameType Type = "ifname"
 	IPv4Type     Type = "ipv4_addr"
 	IPv6Type     Type = "ipv6_addr"
+	IPv6Range    Type = "interval ipv6_addr" // data of maps for Netmap
 	EtherType    Type = "ether_addr"
 	ProtoType    Type = "inet_proto"
 	PortType     Type = "inet_service"
@@ -38,6 +39,8 @@ func (t Type) size() int {
 	switch t {
 	case LinkNameType, IPv6Type:
 		return 16
+	case IPv6Range:
+		return 32
 	case IPv4Type:
 		return 4
 	case EtherType, LLAType:
@@ -58,7 +61,7 @@ func (t Type) number() uint32 {
 		return 41
 	case IPv4Type:
 		return 7
-	case IPv6Type:
+	case IPv6Type, IPv6Range:
 		return 8
 	case EtherType, LLAType:
 		return 9
@@ -125,6 +128,16 @@ func (p Prefix) past() []byte {
 	}
 	return next.AsSlice()
 }
+
+// Range is a prefix as data of a map: its first and its last address.
+type Range netip.Prefix
+
+// String returns the prefix as nft prints it.
+func (r Range) String() string { return Prefix(r).String() }
+
+func (r Range) first() []byte { return append(Prefix(r).first(), Prefix(r).last()...) }
+
+func (r Range) past() []byte { return nil }
 
 // Addr is an address.
 type Addr netip.Addr

@@ -1,0 +1,55 @@
+package nft
+
+import (
+	"fmt"
+
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// ctDestination6 is NFT_CT_DST_IP6 of linux/netfilter/nf_tables.h.
+const ctDestination6 = 0x16
+
+// original loads the IPv6 destination of a flow's first packet. The library
+// can neither write nor read keys that have a direction.
+type original struct{ expr.Ct }
+
+func newOriginal(register uint32) *original {
+	return &original{expr.Ct{Key: ctDestination6, Register: register}}
+}
+
+// marshal returns an expression as the kernel takes it.
+func marshal(family byte, x expr.Any) ([]byte, error) {
+	o, ok := x.(*original)
+	if !ok {
+		return expr.Marshal(family, x)
+	}
+	var e encoder
+	e.string(unix.NFTA_EXPR_NAME, "ct")
+	data := e.open(unix.NFTA_EXPR_DATA)
+	e.uint32(unix.NFTA_CT_DREG, o.Register)
+	e.uint32(unix.NFTA_CT_KEY, uint32(o.Key))
+	e.bytes(unix.NFTA_CT_DIRECTION, []byte{0})
+	e.shut(data)
+	return e.b, nil
+}
+
+// original returns the text of a ct expression that has a direction.
+func (e expression) original() (string, bool) {
+	if e.name != "ct" {
+		return "", false
+	}
+	var key, register uint32
+	var direction []byte
+	for t, v := range attrs(e.data) {
+		switch t {
+		case unix.NFTA_CT_KEY:
+			key = number(v)
+		case unix.NFTA_CT_DREG:
+			register = number(v)
+		case unix.NFTA_CT_DIRECTION:
+			direction = v
+		}
+	}
+	return fmt.Sprintf("ct key %d register %d direction %x", key, register, direction), direction != nil
+}
