@@ -12,6 +12,6 @@ func (c *Conn) Flows(addr netip.Addr) (int, error) {
 	if addr.Is6() {
 		family = unix.AF_INET6
 	}
-	tuples, err := c.flows.tuples(family, func(source netip.Addr) bool { return source == addr })
+	tuples, err := c.flows.tuples(family, func(source, _ netip.Addr) bool { return source == addr })
 	return len(tuples), err
 }

@@ -19,8 +19,11 @@ const (
 	ctaTupleOrig  = 1
 	ctaTupleReply = 2
 	ctaTupleIP    = 1
-	ctaIPv4Source = 1
-	ctaIPv6Source = 3
+
+	ctaIPv4Source      = 1
+	ctaIPv4Destination = 2
+	ctaIPv6Source      = 3
+	ctaIPv6Destination = 4
 
 	sizeofNfgenmsg = 4
 )
@@ -39,9 +42,24 @@ type flows struct {
 
 // A forgetting is one reading of the entries for several callers.
 type forgetting struct {
-	addrs map[netip.Addr]bool
-	begun bool
-	err   error
+	sources      map[netip.Addr]bool
+	destinations map[netip.Prefix]bool
+	begun        bool
+	err          error
+}
+
+// wants reports whether a flow is to be forgotten that has this tuple in
+// either direction.
+func (f *forgetting) wants(source, destination netip.Addr) bool {
+	if f.sources[source] {
+		return true
+	}
+	for p := range f.destinations {
+		if p.Contains(destination) {
+			return true
+		}
+	}
+	return false
 }
 
 func openFlows() (*flows, error) {
@@ -61,15 +79,40 @@ func (f *flows) close() error {
 // address, nor when a port is not published any more. It succeeds if there
 // are none.
 func (c *Conn) ForgetFlows(addrs ...netip.Addr) error {
-	f := c.flows
+	err := c.flows.forget(func(f *forgetting) {
+		for _, a := range addrs {
+			f.sources[a] = true
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("forget flows of %v: %w", addrs, err)
+	}
+	return nil
+}
+
+// ForgetFlowsTo removes the conntrack entries of all flows that were sent to
+// an address of these prefixes or get their answers there, so that what was
+// translated to a prefix that is gone ends. It succeeds if there are none.
+func (c *Conn) ForgetFlowsTo(prefixes ...netip.Prefix) error {
+	err := c.flows.forget(func(f *forgetting) {
+		for _, p := range prefixes {
+			f.destinations[p.Masked()] = true
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("forget flows to %v: %w", prefixes, err)
+	}
+	return nil
+}
+
+// forget takes part in the next reading of the entries, and waits for it.
+func (f *flows) forget(join func(*forgetting)) error {
 	f.mu.Lock()
 	if f.next == nil {
-		f.next = &forgetting{addrs: make(map[netip.Addr]bool)}
+		f.next = &forgetting{sources: make(map[netip.Addr]bool), destinations: make(map[netip.Prefix]bool)}
 	}
 	mine := f.next
-	for _, a := range addrs {
-		mine.addrs[a] = true
-	}
+	join(mine)
 	f.mu.Unlock()
 
 	f.running.Lock()
@@ -79,18 +122,15 @@ func (c *Conn) ForgetFlows(addrs ...netip.Addr) error {
 		f.next = nil
 		f.mu.Unlock()
 		mine.begun = true
-		mine.err = f.forget(mine.addrs)
+		mine.err = f.remove(mine)
 	}
-	if mine.err != nil {
-		return fmt.Errorf("forget flows of %v: %w", addrs, mine.err)
-	}
-	return nil
+	return mine.err
 }
 
-func (f *flows) forget(addrs map[netip.Addr]bool) error {
+func (f *flows) remove(unwanted *forgetting) error {
 	var errs []error
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		tuples, err := f.tuples(family, func(source netip.Addr) bool { return addrs[source] })
+		tuples, err := f.tuples(family, unwanted.wants)
 		errs = append(errs, err)
 		for _, t := range tuples {
 			req := flowRequest(ctDelete, family)
@@ -104,9 +144,9 @@ func (f *flows) forget(addrs map[netip.Addr]bool) error {
 }
 
 // tuples returns the original direction's tuple of every flow of a family that
-// has a wanted address as source of either direction. A flow that was
-// redirected to an address has it as source of its replies only.
-func (f *flows) tuples(family uint8, wanted func(source netip.Addr) bool) (tuples [][]byte, err error) {
+// is wanted for the addresses of either direction. A flow that was redirected
+// to an address has it as source of its replies only.
+func (f *flows) tuples(family uint8, wanted func(source, destination netip.Addr) bool) (tuples [][]byte, err error) {
 	reset := func() { tuples = nil }
 	err = f.socket.dump(flowRequest(ctGet, family), reset, func(r reply) {
 		var original []byte
@@ -116,7 +156,7 @@ func (f *flows) tuples(family uint8, wanted func(source netip.Addr) bool) (tuple
 				original = v
 			}
 			if typ == ctaTupleOrig || typ == ctaTupleReply {
-				found = found || wanted(tupleSource(v))
+				found = found || wanted(tupleAddrs(v))
 			}
 		}
 		if found && original != nil {
@@ -135,18 +175,20 @@ func flowRequest(message int, family uint8) *nl.NetlinkRequest {
 	return req
 }
 
-// tupleSource returns the source address of a tuple, the zero Addr if it has none.
-func tupleSource(tuple []byte) netip.Addr {
+// tupleAddrs returns the addresses of a tuple, zero Addrs if it has none.
+func tupleAddrs(tuple []byte) (source, destination netip.Addr) {
 	for typ, ip := range attributes(tuple) {
 		if typ != ctaTupleIP {
 			continue
 		}
 		for typ, v := range attributes(ip) {
-			if typ == ctaIPv4Source || typ == ctaIPv6Source {
-				addr, _ := netip.AddrFromSlice(v)
-				return addr
+			switch typ {
+			case ctaIPv4Source, ctaIPv6Source:
+				source, _ = netip.AddrFromSlice(v)
+			case ctaIPv4Destination, ctaIPv6Destination:
+				destination, _ = netip.AddrFromSlice(v)
 			}
 		}
 	}
-	return netip.Addr{}
+	return source, destination
 }

@@ -50,6 +50,43 @@ func TestForgetFlows(t *testing.T) {
 	}
 }
 
+// Flows to a prefix are those that NAT gave an address there, too.
+func TestForgetFlowsTo(t *testing.T) {
+	const client, server, other, outside = "2001:db8:1::1", "2001:db8:2::1", "2001:db8:3::1", "2001:db8:f::1"
+	for name, tt := range map[string]struct {
+		prefix string
+		left   int // of a flow to other, one to server, and one to outside, which is server's
+	}{
+		"nobody's":              {"2001:db8:e::/64", 3},
+		"destination":           {"2001:db8:3::/64", 2},
+		"original destination":  {"2001:db8:f::5/64", 2},
+		"destination of answer": {"2001:db8:1::/64", 0},
+		"source of answer":      {"2001:db8:2::/64", 2},
+		"one address":           {"2001:db8:3::1/128", 2},
+		"IPv4":                  {"0.0.0.0/0", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nettest.Enter(t)
+			nettest.Run(t, "nft add table ip6 t", "nft add chain ip6 t c { type nat hook output priority -100 ; }",
+				"nft add rule ip6 t c ip6 daddr "+outside+" dnat to "+server)
+			for _, host := range []string{client, server, other, outside} {
+				nettest.Run(t, "ip addr add "+host+" dev lo")
+			}
+			conn := open(t)
+			for _, host := range []string{other, server} {
+				talk(t, client, host)
+			}
+			talkVia(t, client, outside, server)
+			if err := conn.ForgetFlowsTo(netip.MustParsePrefix(tt.prefix)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := conn.Flows(netip.MustParseAddr(client)); err != nil || got != tt.left {
+				t.Errorf("%d flows are left, want %d (%v)", got, tt.left, err)
+			}
+		})
+	}
+}
+
 // Callers that come while entries are read share the next reading.
 func TestForgetFlowsTogether(t *testing.T) {
 	nettest.Enter(t)
@@ -68,6 +105,12 @@ func TestForgetFlowsTogether(t *testing.T) {
 // talk sends a datagram from one address to another.
 func talk(t *testing.T, from, to string) {
 	t.Helper()
+	talkVia(t, from, to, to)
+}
+
+// talkVia sends a datagram to an address that NAT leads to another.
+func talkVia(t *testing.T, from, via, to string) {
+	t.Helper()
 	sender := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 0))
 	// A socket for it to come to: a refused datagram has no flow.
 	receiver, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(to), 0)))
@@ -75,7 +118,8 @@ func talk(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 	defer receiver.Close()
-	conn, err := net.DialUDP("udp", sender, receiver.LocalAddr().(*net.UDPAddr))
+	port := receiver.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	conn, err := net.DialUDP("udp", sender, net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(via), port)))
 	if err != nil {
 		t.Fatal(err)
 	}
