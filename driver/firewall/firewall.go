@@ -36,6 +36,21 @@ type Network struct {
 	Pools        []netip.Prefix // what its containers have addresses of, both families
 	Isolated     bool           // its containers do not reach each other
 	HostICMPOnly bool           // its containers reach nothing of the host but ICMP and published ports
+
+	// NAT6 hides its IPv6 pools: they leave with the host's address and are
+	// reached at it only, but for what Translations cover.
+	NAT6    bool
+	Source6 netip.Addr // that address; zero: one of the link that they leave by
+
+	// Translations are the prefixes under which pools are known outside. New
+	// flows leave under the first of a pool; at the others it is still reached.
+	Translations []Translation
+}
+
+// Translation exchanges one prefix for another and leaves the bits behind. No
+// prefix outside may hold an address of anybody but the pool's containers.
+type Translation struct {
+	Inside, Outside netip.Prefix // equally long
 }
 
 // Build returns the ruleset for p, without the elements of endpoints. Without
@@ -78,6 +93,7 @@ func inetTable(p Policy, pass passing) nft.Table {
 	}
 	t.Sets = append(t.Sets, linkSets(p)...)
 	t.Sets = append(t.Sets, prefixSets(p.Networks)...)
+	t.Sets = append(t.Sets, translationSets(p.Networks)...)
 	t.Sets = append(t.Sets, messageSets()...)
 	t.Sets = append(t.Sets, endpointSets()...)
 	t.Chains = append(t.Chains, rawChains()...)

@@ -64,6 +64,15 @@ func TestBuild(t *testing.T) {
 					{Bridge: "nd-apart", Isolated: true, HostICMPOnly: true, Pools: prefixes("fd00:0:0:d::/64", "192.0.2.0/24")},
 					{Bridge: "nd-both", Masquerade4: pool("10.7.0.0/25")},
 					{Bridge: "nd-none", Internal: true, Isolated: true},
+					{Bridge: "nd-nat", NAT6: true, Pools: prefixes("fd00:0:0:e::/64", "10.9.0.0/24")},
+					{Bridge: "nd-fixed", NAT6: true, Source6: netip.MustParseAddr("2001:db8::1"), Pools: prefixes("fd00:0:0:f::/64")},
+					{Bridge: "nd-map", NAT6: true, Pools: prefixes("fd00::1:0:0:0/80"), Translations: []firewall.Translation{
+						{Inside: pool("fd00::1:0:0:0/80"), Outside: pool("2001:db8:2:0:1::/80")},
+						{Inside: pool("fd00::1:0:0:0/80"), Outside: pool("2001:db8:1:0:1::/80")},
+					}},
+					{Bridge: "nd-shut", NAT6: true, Internal: true, Pools: prefixes("fd00::2:0:0:0/80"), Translations: []firewall.Translation{
+						{Inside: pool("fd00::2:0:0:0/80"), Outside: pool("2001:db8:2:0:2::/80")},
+					}},
 				},
 				Uplinks: []string{"wan0", "br-lan", "wan0", "nd-both"},
 				Guard:   true,
@@ -91,7 +100,9 @@ func TestRulesAreConstant(t *testing.T) {
 	networks := func(n int) firewall.Policy {
 		p := firewall.Policy{Uplinks: []string{"eth0"}, Guard: true}
 		for i := range n {
+			inside, outside := prefixes(fmt.Sprintf("fd00:0:0:%x::/64", i)), prefixes(fmt.Sprintf("2001:db8:1:%x::/64", i))
 			p.Networks = append(p.Networks, firewall.Network{
+				NAT6: i%10 > 7, Translations: []firewall.Translation{{Inside: inside[0], Outside: outside[0]}},
 				Bridge: fmt.Sprintf("nd-%d", i), Internal: i%10 == 5, Isolated: i%10 == 0, HostICMPOnly: i%10 == 0,
 				Pools:       prefixes(fmt.Sprintf("2001:db8:0:%x::/64", i), fmt.Sprintf("10.7.%d.0/24", i)),
 				Masquerade4: netip.MustParsePrefix(fmt.Sprintf("10.7.%d.0/24", i)),

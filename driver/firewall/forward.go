@@ -79,11 +79,16 @@ func forwardChains(p passing) []nft.Chain {
 			{nft.Established, p.verdict},
 			// NAT does not know them: they would leave with the container's address.
 			drop(countInvalid, nft.Invalid),
+			drop(countInvalid, nft.Untracked, in("hidden6", nft.IPv6Source)),
+			drop(countInvalid, nft.Untracked, in("hidden4", nft.IPv4Source)),
 		}, p.outside...)},
 		// Conntrack calls a redirect related, and node information a flow: what
 		// ICMPv6 may pass is decided before that.
 		{Name: "leaving_icmp6", Rules: append([]nft.Rule{
 			drop(countTransit, in("stays", nft.ICMPv6TypeField)),
+			// Errors about no flow, as above.
+			drop(countInvalid, nft.Invalid, in("hidden6", nft.IPv6Source)),
+			drop(countInvalid, nft.Untracked, in("hidden6", nft.IPv6Source)),
 		}, p.outside...)},
 		{Name: "entering", Rules: []nft.Rule{
 			{icmpv6, nft.Goto("entering_icmp6")},
@@ -94,7 +99,8 @@ func forwardChains(p passing) []nft.Chain {
 			drop(countInvalid, nft.Invalid),
 			{in("pub6", nft.IPv6Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
 			{in("pub4", nft.IPv4Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
-			{nft.DNATed, nft.OriginalDirection, in("nat6", nft.IPv6Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
+			// A port of one address of the host is not open at the container's address outside.
+			{nft.DNATed, nft.OriginalDirection, notIn("outside6", nft.FlowDestination), in("nat6", nft.IPv6Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
 			{nft.DNATed, nft.OriginalDirection, in("nat4", nft.IPv4Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
 			{in("open6", nft.IPv6Destination), p.verdict},
 			{in("open4", nft.IPv4Destination), p.verdict},

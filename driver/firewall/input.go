@@ -21,6 +21,8 @@ func inputChains() []nft.Chain {
 			{nft.Is{Field: nft.ICMPv6TypeField, Value: nft.ICMPv6(128)}, echoLimit(), nft.Accept},
 			{nft.ICMPv4(3), nft.Accept},
 			{nft.ICMPv4(8), echoLimit(), nft.Accept},
+			// The host's own address in a pool, by the way around.
+			drop(countHost, in("outside6", nft.FlowDestination)),
 			{nft.DNATed, nft.Accept},
 			// Published ports of the host, where our relay listens for containers.
 			at("relay6", nft.IPv6Destination),

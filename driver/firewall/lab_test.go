@@ -14,12 +14,15 @@ import (
 	"github.com/ndp6/ndp6/netutil/nft"
 )
 
+// A segment is a bridge of the lab.
+type segment struct {
+	name, net6, net4 string
+	own              bool // it is a network of ours
+}
+
 // segments are the lab's bridges. Each has the host as ::1 and .1, and behind
 // it the hosts NAME1 and NAME2 as ::2 and ::3, .2 and .3.
-var segments = []struct {
-	name, net6, net4 string
-	own              bool
-}{
+var segments = []segment{
 	{name: "lan", net6: "2001:db8:0:1::", net4: "192.0.2."}, // uplink
 	{name: "wan", net6: "2001:db8:0:2::", net4: "198.51.100."},
 	{name: "nd", net6: "2001:db8:0:a::", net4: "10.7.0.", own: true},
@@ -117,9 +120,17 @@ func (l *lab) enter(host string, fn func() error) {
 	}
 }
 
+// outside is the k-th prefix that a segment has outside, if its policy says so.
+func outside(net6 string, k int) string {
+	return strings.Replace(net6, "db8:0:", fmt.Sprintf("db8:%d:", k), 1)
+}
+
 // addr returns an address by its name: HOST or HOST/4, where host itself has
-// one on each bridge, as in host.lan.
+// one on each bridge, as in host.lan. HOST@K is the one in the k-th prefix outside.
 func addr(name string) netip.Addr {
+	if host, k, ok := strings.Cut(name, "@"); ok {
+		return netip.MustParseAddr(outside(addr(host).String(), int(k[0]-'0')))
+	}
 	for _, s := range segments {
 		for number, host := range []string{"", "host." + s.name, s.name + "1", s.name + "2"} {
 			switch name {
@@ -142,6 +153,11 @@ func nameOf(a netip.Addr) string {
 				return host
 			case addr(host + "/4"):
 				return host + "/4"
+			}
+			for _, k := range []string{"@1", "@2", "@3"} {
+				if a == addr(host+k) {
+					return host + k
+				}
 			}
 		}
 	}

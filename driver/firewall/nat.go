@@ -2,12 +2,16 @@ package firewall
 
 import "github.com/ndp6/ndp6/netutil/nft"
 
-// natChains forward the host's published ports and hide IPv4 pools.
+// natChains forward the host's published ports, translate prefixes and hide pools.
 func natChains() []nft.Chain {
+	// Whoever sends to a prefix outside, our own containers too.
+	inwards := nft.Rule{nft.Netmap{Field: nft.IPv6Destination, Map: "npt_in"}}
+	outwards := nft.Netmap{Field: nft.IPv6Source, Map: "npt_out"}
 	return []nft.Chain{
 		{
 			Name: "prerouting", Hook: nat(nft.Prerouting, nft.PriorityDestinationNAT),
 			Rules: []nft.Rule{
+				inwards,
 				// Our own containers talk to our relay: answers of a container
 				// on the same bridge would not come back through the host.
 				{in("own", nft.InputName), nft.Accept},
@@ -20,6 +24,7 @@ func natChains() []nft.Chain {
 				// Loopback addresses do not leave the host: they are the relay's.
 				{nft.Within{Field: nft.IPv6Destination, Prefix: loopback6}, nft.Accept},
 				{nft.Within{Field: nft.IPv4Destination, Prefix: loopback4}, nft.Accept},
+				inwards,
 				{nft.ToLocal, nft.Goto("published")},
 			},
 		},
@@ -34,13 +39,18 @@ func natChains() []nft.Chain {
 		{
 			Name: "postrouting", Hook: nat(nft.Postrouting, nft.PrioritySourceNAT),
 			Rules: []nft.Rule{
-				// Somebody's DNAT sent a container to one of ours: the answer has
-				// to come back through the host. By source, because bridged
-				// packets have no input link here.
+				// DNAT sent a container to one of ours: the answer has to come back
+				// through the host. By source, because bridged packets have no
+				// input link here.
+				{in("own", nft.OutputName), nft.DNATed, outwards},
 				{in("pfx6", nft.IPv6Source), in("own", nft.OutputName), nft.DNATed, nft.Masquerade},
 				{in("pfx4", nft.IPv4Source), in("own", nft.OutputName), nft.DNATed, nft.Masquerade},
 				// Between our networks the source is kept.
-				{in("hidden4", nft.IPv4Source), notIn("own", nft.OutputName), nft.Masquerade},
+				{in("own", nft.OutputName), nft.Accept},
+				{outwards},
+				{nft.SNAT{Map: "source6"}},
+				{in("hidden6", nft.IPv6Source), nft.Masquerade},
+				{in("hidden4", nft.IPv4Source), nft.Masquerade},
 			},
 		},
 	}

@@ -21,6 +21,7 @@ func rawChains() []nft.Chain {
 	}
 	outside := append([]nft.Rule{
 		// Somebody on the link could route to what is behind NAT by way of us.
+		drop(countHidden, in("hidden6", nft.IPv6Destination)),
 		drop(countHidden, in("hidden4", nft.IPv4Destination)),
 	}, loopback...)
 	return []nft.Chain{
@@ -29,7 +30,7 @@ func rawChains() []nft.Chain {
 			Rules: append([]nft.Rule{{vmap("arriving", nft.InputName)}}, outside...),
 		},
 		{Name: "from_uplink", Rules: append([]nft.Rule{
-			drop(countSpoof, in("pfx6", nft.IPv6Source)),
+			drop(countSpoof, in("ours6", nft.IPv6Source)),
 			drop(countSpoof, in("pfx4", nft.IPv4Source)),
 		}, outside...)},
 		{Name: "from_own", Rules: append([]nft.Rule{

@@ -3,6 +3,7 @@ package firewall_test
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -12,15 +13,22 @@ import (
 
 // toContainer is a frame from lan1 to the host with a packet to nd1.
 func toContainer(next byte, payload []byte) []byte {
-	router, own := macOf(0, 1), macOf(0, 2)
+	return routed("lan1", "nd1", next, payload)
+}
+
+// routed is a frame from the first host of a segment to the lab's host, with a
+// packet to somebody else.
+func routed(from, to string, next byte, payload []byte) []byte {
+	segment := slices.IndexFunc(segments, func(s segment) bool { return s.name+"1" == from })
+	router, own := macOf(segment, 1), macOf(segment, 2)
 	b := append(append(router[:], own[:]...), 0x86, 0xdd, 6<<4, 0, 0, 0, byte(len(payload)>>8), byte(len(payload)), next, 64)
-	b = append(append(b, addr("lan1").AsSlice()...), addr("nd1").AsSlice()...)
+	b = append(append(b, addr(from).AsSlice()...), addr(to).AsSlice()...)
 	return append(b, payload...)
 }
 
-// segment is a UDP datagram or TCP segment to a port, without its checksum,
+// packet is a UDP datagram or TCP segment to a port, without its checksum,
 // and with a number to know it by.
-func segment(proto byte, port, id uint16, flags byte) []byte {
+func packet(proto byte, port, id uint16, flags byte) []byte {
 	b := binary.BigEndian.AppendUint16(nil, id)
 	b = binary.BigEndian.AppendUint16(b, port)
 	if proto == udp {
@@ -79,7 +87,7 @@ func TestHeaders(t *testing.T) {
 					if port == 81 {
 						bad[id] = what
 					}
-					next, packets := wrap(proto, segment(proto, port, id, flags))
+					next, packets := wrap(proto, packet(proto, port, id, flags))
 					for _, p := range packets {
 						from.send(toContainer(next, p))
 					}
@@ -87,7 +95,7 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 	}
-	last := toContainer(udp, segment(udp, 80, 4999, 0))
+	last := toContainer(udp, packet(udp, 80, 4999, 0))
 	from.send(last)
 	buf := make([]byte, 2048)
 	arrived := make(map[uint16]bool)

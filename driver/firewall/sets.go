@@ -2,7 +2,6 @@ package firewall
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 
 	"github.com/ndp6/ndp6/netutil/nft"
@@ -78,46 +77,6 @@ func sorted(names []string) []string {
 	names = slices.Clone(names)
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// prefixSets say whose addresses are whose.
-func prefixSets(networks []Network) []nft.Set {
-	var all, hidden []netip.Prefix
-	for _, n := range networks {
-		all = append(all, n.Pools...)
-		if n.Masquerade4.IsValid() && n.Masquerade4.Addr().Is4() {
-			all = append(all, n.Masquerade4)
-			if !n.Internal {
-				hidden = append(hidden, n.Masquerade4)
-			}
-		}
-	}
-	is6 := func(p netip.Prefix) bool { return p.Addr().Is6() }
-	is4 := func(p netip.Prefix) bool { return !is6(p) }
-	return []nft.Set{
-		prefixSet("pfx6", nft.IPv6Type, slices.DeleteFunc(slices.Clone(all), is4)),
-		prefixSet("pfx4", nft.IPv4Type, slices.DeleteFunc(slices.Clone(all), is6)),
-		prefixSet("hidden4", nft.IPv4Type, hidden),
-	}
-}
-
-// prefixSet leaves out what is inside another prefix: an interval set takes no overlap.
-func prefixSet(name string, family nft.Type, prefixes []netip.Prefix) nft.Set {
-	set := nft.Set{Name: name, Type: []nft.Type{family}, Interval: true}
-	for i := range prefixes {
-		prefixes[i] = prefixes[i].Masked()
-	}
-	slices.SortFunc(prefixes, func(a, b netip.Prefix) int {
-		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
-	})
-	var last netip.Prefix
-	for _, p := range prefixes {
-		if !last.IsValid() || !last.Contains(p.Addr()) {
-			set.Elements = append(set.Elements, nft.Element{nft.Prefix(p)})
-			last = p
-		}
-	}
-	return set
 }
 
 // messageSets are kinds of ICMPv6 messages (RFC 4890).
