@@ -14,6 +14,10 @@ type Options struct {
 	// NoHostPorts6 is host_publish=off: IPv6 ports are open at the container's
 	// own address only, as in the routed mode of Docker's bridge.
 	NoHostPorts6 bool
+	// NAT6 says that nobody outside reaches the container's own IPv6 address:
+	// ports are the host's only, as in the nat mode of Docker's bridge. With
+	// NoHostPorts6, which contradicts it, nothing is published for IPv6.
+	NAT6 bool
 	// HostBinding4 is the host's address for ports that name none; the zero
 	// Addr is all of them. One IPv4 address publishes nothing for IPv6, as on
 	// Docker's bridge: who sets it wants ports to be private.
@@ -40,17 +44,19 @@ type Binding struct {
 }
 
 // Decide returns what publishing mappings of a container with these addresses
-// comes to where its IPv6 is routed and its IPv4 is translated, and the
-// mappings that come to nothing. Mappings are as Parse returns them.
+// comes to where its IPv4 is translated, and the mappings that come to nothing.
+// Mappings are as Parse returns them. IPv6 is routed or, with Options.NAT6,
+// translated, too. Where its prefix is (NPTv6), that counts as routed.
 //
-//	-p                   IPv6                              IPv4
-//	8080:80              own address, and [::]:8080        0.0.0.0:8080
-//	80                   own address                       0.0.0.0, ephemeral port
-//	[::]:8080:80         own address, and [::]:8080        -
-//	0.0.0.0:8080:80      -                                 0.0.0.0:8080
-//	[2001:db8::1]:80:80  that address                      -
-//	[::1]:8080:80        relayed only                      -
-//	127.0.0.1:8080:80    -                                 relayed only
+//	-p                   IPv6, routed                 IPv6, NAT6            IPv4
+//	8080:80              own address, and [::]:8080   [::]:8080             0.0.0.0:8080
+//	80                   own address                  [::], ephemeral port  0.0.0.0, the same
+//	[::]:8080:80         own address, and [::]:8080   [::]:8080             -
+//	[::]::80             own address                  [::], ephemeral port  -
+//	0.0.0.0:8080:80      -                            -                     0.0.0.0:8080
+//	[2001:db8::1]:80:80  that address                 that address          -
+//	[::1]:8080:80        relayed only                 relayed only          -
+//	127.0.0.1:8080:80    -                            -                     relayed only
 //
 // Ports are held only in the families where somebody is served. A container
 // without IPv4 gets no 0.0.0.0:8080 from -p 8080:80, as on Docker's bridge: it
@@ -87,8 +93,8 @@ type families struct{ four, six bool }
 func (f families) decide(m Mapping, o Options) (hosts []netip.Addr, direct bool) {
 	all6 := !m.HostAddr.IsValid() && o.default4().IsUnspecified() || m.HostAddr == netip.IPv6Unspecified()
 	if all6 && f.six && !o.IPv4Only {
-		direct = true
-		if m.HostPort != 0 && !o.NoHostPorts6 {
+		direct = !o.NAT6
+		if (m.HostPort != 0 || o.NAT6) && !o.NoHostPorts6 {
 			hosts = append(hosts, netip.IPv6Unspecified())
 		}
 	}
@@ -105,7 +111,7 @@ func (f families) decide(m Mapping, o Options) (hosts []netip.Addr, direct bool)
 		if f.four || f.six && !o.IPv4Only {
 			hosts = append(hosts, m.HostAddr)
 		}
-	case !direct && may6 && (f.four || f.six):
+	case !direct && may6 && (f.four || f.six) && len(hosts) == 0:
 		hosts = append(hosts, m.HostAddr)
 	}
 	return hosts, direct

@@ -22,6 +22,7 @@ func TestDecide(t *testing.T) {
 	dual, six, four := []netip.Addr{addr6, addr4}, []netip.Addr{netip.MustParseAddr("fe80::a"), addr6}, []netip.Addr{addr4}
 	off := publish.Options{NoHostPorts6: true}
 	only4 := publish.Options{IPv4Only: true}
+	nat := publish.Options{NAT6: true}
 	binding := publish.Options{HostBinding4: netip.MustParseAddr("192.0.2.1")}
 	tests := []struct {
 		name  string
@@ -68,6 +69,28 @@ func TestDecide(t *testing.T) {
 		{"loopback of IPv4", dual, publish.Options{}, "127.0.0.1:8080:80", "tcp 80 from 8080 at 127.0.0.1"},
 		{"loopback of IPv4, no port", dual, publish.Options{}, "127.0.0.1::80", "tcp 80 at 127.0.0.1"},
 		{"loopback of IPv4, IPv6 only", six, publish.Options{}, "127.0.0.1:8080:80", "tcp 80 from 8080 at 127.0.0.1"},
+		{"nat, port", dual, nat, "8080:80", "tcp 80 from 8080 at :: 0.0.0.0"},
+		{"nat, port, IPv6 only", six, nat, "8080:80", "tcp 80 from 8080 at ::"},
+		{"nat, port, IPv4 only", four, nat, "8080:80", "tcp 80 from 8080 at :: 0.0.0.0"},
+		{"nat, port, IPv6 elsewhere", dual, publish.Options{NAT6: true, IPv4Only: true}, "8080:80", "tcp 80 from 8080 at 0.0.0.0"},
+		{"nat, no host port", dual, nat, "80", "tcp 80 at :: 0.0.0.0"},
+		{"nat, no host port, IPv6 only", six, nat, "80", "tcp 80 at ::"},
+		{"nat, range", dual, nat, "8000-8010:80", "tcp 80 from 8000 to 8010 at :: 0.0.0.0"},
+		{"nat, sctp", dual, nat, "80:80/sctp", "sctp 80 from 80 at :: 0.0.0.0"},
+		{"nat, all of IPv6", dual, nat, "[::]:8080:80", "tcp 80 from 8080 at ::"},
+		{"nat, all of IPv6, no port", dual, nat, "[::]::80", "tcp 80 at ::"},
+		{"nat, all of IPv4", dual, nat, "0.0.0.0:8080:80", "tcp 80 from 8080 at 0.0.0.0"},
+		{"nat, one of IPv6", dual, nat, "[2001:db8::1]:8080:80", "tcp 80 from 8080 at 2001:db8::1"},
+		{"nat, one of IPv6, no port", dual, nat, "[2001:db8::1]::80", "tcp 80 at 2001:db8::1"},
+		{"nat, loopback of IPv6", dual, nat, "[::1]:8080:80", "tcp 80 from 8080 at ::1"},
+		{"nat, loopback of IPv4", dual, nat, "127.0.0.1:8080:80", "tcp 80 from 8080 at 127.0.0.1"},
+		{
+			"nat, default address", dual,
+			publish.Options{NAT6: true, HostBinding4: netip.MustParseAddr("192.0.2.1")},
+			"8080:80", "tcp 80 from 8080 at 192.0.2.1",
+		},
+		{"nat, off", dual, publish.Options{NAT6: true, NoHostPorts6: true}, "8080:80", "tcp 80 from 8080 at 0.0.0.0"},
+		{"nat, off, IPv6 only", six, publish.Options{NAT6: true, NoHostPorts6: true}, "8080:80", "left 8080:80/tcp"},
 		{
 			"same port at several addresses", dual,
 			publish.Options{},

@@ -203,6 +203,24 @@ func TestIPv4MayBeTaken(t *testing.T) {
 	}
 }
 
+// TestPublishNAT6 has a container whose IPv6 nobody outside reaches: its ports
+// are the host's, with the same number in both families.
+func TestPublishNAT6(t *testing.T) {
+	r := newRig(t)
+	taken, err := net.Listen("tcp4", "0.0.0.0:40000")
+	must(t, err)
+	defer taken.Close()
+	published, err := r.Publish("box", dual, mappings(t, "8080:80 81 [::1]:8443:443"), publish.Options{NAT6: true})
+	must(t, err)
+	want := []string{
+		"[::]:8080->80/tcp", "0.0.0.0:8080->80/tcp", "[::1]:8443->443/tcp",
+		"[::]:40001->81/tcp", "0.0.0.0:40001->81/tcp",
+	}
+	if diff := cmp.Diff(want, publish.Lines(dual, published)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestServe relays each family to the container's address of that family.
 func TestServe(t *testing.T) {
 	r := newRig(t)
