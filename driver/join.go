@@ -262,7 +262,7 @@ func (d *Driver) probeBeside(id string, proxies []plan.Proxy) {
 // container keeps it, unreachable from outside, until it is started again.
 func (d *Driver) withdraw(ctx context.Context, id string, p plan.Proxy, dup *ndp.DuplicateError) {
 	e, err := d.modify(id, func(e *plan.Endpoint) {
-		if e.Joined && slices.Contains(e.Addrs, p.Addr) {
+		if o, ok := d.planOf(*e).Objects[p.Key()]; ok && o.Object == p {
 			e.Withdrawn = append(slices.Clone(e.Withdrawn), p.Addr)
 		}
 	})

@@ -58,6 +58,7 @@ func (d *Driver) CreateNetwork(ctx context.Context, r *network.CreateNetworkRequ
 		// Docker sends no DeleteNetwork after an error.
 		return errors.Join(err, d.forgetNetwork(context.WithoutCancel(ctx), n.ID))
 	}
+	d.log.Info("network created", "network", short(n.ID), "pools", n.Prefixes(), "mode", n.Mode, "reason", n.Reason, "uplink_option", n.Uplink)
 	return nil
 }
 
@@ -113,7 +114,7 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 		}
 		n.Pools = append(n.Pools, p)
 	}
-	return n, nil
+	return n, setModeOf(&n, o)
 }
 
 func newPool(data *network.IPAMData) (plan.Pool, error) {
@@ -182,12 +183,16 @@ func (d *Driver) checkHost(ctx context.Context, n plan.Network) error {
 	if n.Internal {
 		return nil
 	}
-	if _, err := host.Choose(n.Uplink); err != nil {
+	u, err := host.Choose(n.Uplink)
+	if err != nil {
 		if n.Uplink != uplink.Auto {
 			return fmt.Errorf("option ndp6.uplink: %w", err)
 		}
 		// A host without IPv6 may get it later; its containers reach each other.
 		d.log.Warn("network has no uplink yet", "network", short(n.ID), "err", err)
+	}
+	if err := checkOutside(n, u, foreign); err != nil {
+		return err
 	}
 	if !d.config.CheckSysctls {
 		return nil

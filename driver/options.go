@@ -12,7 +12,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/uplink"
+	"github.com/ndp6/ndp6/netutil/inet"
 )
 
 // How the addresses of a network are probed on the uplink before use.
@@ -48,6 +50,10 @@ type options struct {
 	hostICMPOnly bool
 	noHostPorts  bool
 	hostBinding4 netip.Addr
+	mode         plan.Mode // empty: by the pool
+	hostIPv6     netip.Addr
+	outside      netip.Prefix
+	ndp          string
 }
 
 // An option is one -o key: how its value is checked and kept.
@@ -60,29 +66,42 @@ type option struct {
 // ownPrefix starts the keys that are ours: one that is unknown is a mistake.
 const ownPrefix = "ndp6."
 
-// keyInbound is an option of networks, and of endpoints, whose wins.
-const keyInbound = ownPrefix + "inbound"
+// Keys that are named elsewhere too. keyInbound is an option of networks, and
+// of endpoints, whose wins.
+const (
+	keyInbound      = ownPrefix + "inbound"
+	keyMode         = ownPrefix + "mode"
+	keyNDP          = ownPrefix + "ndp"
+	keyHostIPv6     = ownPrefix + "host_ipv6"
+	keyOutside      = ownPrefix + "outside"
+	keyHostPublish  = ownPrefix + "host_publish"
+	keyGatewayMode6 = "com.docker.network.bridge.gateway_mode_ipv6"
+)
 
 // knownOptions returns the options by key. Those of Docker's own bridge driver
 // have the meaning that they have there.
 func knownOptions() map[string]option {
 	mtu := option{setMTU, fmt.Sprintf("a number of bytes from %d to %d", minMTU, maxMTU)}
 	return map[string]option{
-		"ndp6.uplink":       {setUplink, "auto, or the name of a link of the host"},
-		"ndp6.mtu":          mtu,
-		"ndp6.dad":          {setDAD, "auto, wait, async or off"},
-		keyInbound:          choice(func(o *options) *bool { return &o.open }, inboundOpen, inboundPublished),
-		"ndp6.guard":        choice(func(o *options) *bool { return &o.unguarded }, "off", "strict"),
-		"ndp6.host_access":  choice(func(o *options) *bool { return &o.hostICMPOnly }, "icmp", "all"),
-		"ndp6.host_publish": choice(func(o *options) *bool { return &o.noHostPorts }, "off", "on"),
+		"ndp6.uplink":      {setUplink, "auto, or the name of a link of the host"},
+		"ndp6.mtu":         mtu,
+		"ndp6.dad":         {setDAD, "auto, wait, async or off"},
+		keyMode:            {setMode, "routed, nat, nptv6 or isolated"},
+		keyNDP:             {setNDP, "auto, on or off"},
+		keyHostIPv6:        {setHostIPv6, "a global IPv6 address of the host"},
+		keyOutside:         {setOutside, "auto, or the IPv6 prefix that the pool has outside"},
+		keyInbound:         choice(func(o *options) *bool { return &o.open }, inboundOpen, inboundPublished),
+		"ndp6.guard":       choice(func(o *options) *bool { return &o.unguarded }, "off", "strict"),
+		"ndp6.host_access": choice(func(o *options) *bool { return &o.hostICMPOnly }, "icmp", "all"),
+		keyHostPublish:     choice(func(o *options) *bool { return &o.noHostPorts }, "off", "on"),
 
 		"com.docker.network.driver.mtu":                  mtu,
 		"com.docker.network.bridge.name":                 {setBridge, "a link name of 1 to 15 bytes without spaces, slashes, colons and percent signs"},
 		"com.docker.network.bridge.enable_icc":           no(func(o *options) *bool { return &o.isolated }),
 		"com.docker.network.bridge.enable_ip_masquerade": no(func(o *options) *bool { return &o.noMasquerade }),
 		"com.docker.network.bridge.host_binding_ipv4":    {setHostBinding4, "an IPv4 address of the host"},
-		"com.docker.network.bridge.gateway_mode_ipv6":    {only("routed"), "routed: other modes are not supported yet"},
-		"com.docker.network.bridge.gateway_mode_ipv4":    {only("nat"), "nat: other modes are not supported yet"},
+		keyGatewayMode6: {setGatewayMode6, "routed, nat or isolated"},
+		"com.docker.network.bridge.gateway_mode_ipv4": {only("nat"), "nat: IPv4 is not routed"},
 	}
 }
 
@@ -194,6 +213,54 @@ func setBridge(o *options, value string) error {
 func setHostBinding4(o *options, value string) (err error) {
 	o.hostBinding4, err = netip.ParseAddr(value)
 	if err == nil && !o.hostBinding4.Is4() {
+		err = errValue
+	}
+	return err
+}
+
+func setMode(o *options, value string) error {
+	o.mode = plan.Mode(value)
+	if slices.Contains([]plan.Mode{plan.Routed, plan.NAT, plan.NPTv6, plan.Isolated}, o.mode) {
+		return nil
+	}
+	return errValue
+}
+
+// setGatewayMode6 is setMode in the words of Docker's bridge. A mode of our own
+// that is given too wins: keys are taken in their order.
+func setGatewayMode6(o *options, value string) error {
+	if plan.Mode(value) == plan.NPTv6 {
+		return errValue // Docker has none
+	}
+	return setMode(o, value)
+}
+
+func setNDP(o *options, value string) error {
+	switch value {
+	case "auto":
+		o.ndp = plan.NDPAuto
+	case plan.NDPOn, plan.NDPOff:
+		o.ndp = value
+	default:
+		return errValue
+	}
+	return nil
+}
+
+func setHostIPv6(o *options, value string) (err error) {
+	o.hostIPv6, err = netip.ParseAddr(value)
+	if err == nil && (!o.hostIPv6.Is6() || !o.hostIPv6.IsGlobalUnicast() || o.hostIPv6.Zone() != "") {
+		err = errValue
+	}
+	return err
+}
+
+func setOutside(o *options, value string) (err error) {
+	if value == uplink.Auto {
+		return nil
+	}
+	o.outside, err = netip.ParsePrefix(value)
+	if err == nil && (!inet.IsGUA(o.outside.Addr()) || o.outside != o.outside.Masked()) {
 		err = errValue
 	}
 	return err

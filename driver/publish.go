@@ -78,7 +78,7 @@ func (d *Driver) publish(ctx context.Context, n plan.Network, id string, options
 	}
 	only4, _ := options[keyNoIPv6Ports].(bool)
 	ports, err := d.config.Ports.Publish(id, e.Addrs, mappings, publish.Options{
-		NoHostPorts6: n.NoHostPorts, HostBinding4: n.HostBinding4, IPv4Only: only4,
+		NoHostPorts6: n.NoHostPorts, HostBinding4: n.HostBinding4, IPv4Only: only4, NAT6: n.Mode == plan.NAT,
 	})
 	if err != nil {
 		if errors.Is(err, hostport.ErrInUse) {

@@ -27,7 +27,7 @@ func TestCreateNetworkRefuses(t *testing.T) {
 	}{
 		{
 			"unknown option", generic("ndp6.uplnk", "eth0"),
-			`option "ndp6.uplnk" is unknown: use one of ndp6.dad, ndp6.guard, ndp6.host_access, ndp6.host_publish, ndp6.inbound, ndp6.mtu, ndp6.uplink`,
+			`option "ndp6.uplnk" is unknown: use one of ndp6.dad, ndp6.guard, ndp6.host_access, ndp6.host_ipv6, ndp6.host_publish, ndp6.inbound, ndp6.mode, ndp6.mtu, ndp6.ndp, ndp6.outside, ndp6.uplink`,
 		},
 		{
 			"uplink does not exist", generic("ndp6.uplink", "eth7"),
@@ -71,11 +71,7 @@ func TestCreateNetworkRefuses(t *testing.T) {
 		},
 		{
 			"IPv4 gateway mode", generic("com.docker.network.bridge.gateway_mode_ipv4", "routed"),
-			`option com.docker.network.bridge.gateway_mode_ipv4="routed" is not right: use nat: other modes are not supported yet`,
-		},
-		{
-			"gateway mode", generic("com.docker.network.bridge.gateway_mode_ipv6", "nat"),
-			`option com.docker.network.bridge.gateway_mode_ipv6="nat" is not right: use routed: other modes are not supported yet`,
+			`option com.docker.network.bridge.gateway_mode_ipv4="routed" is not right: use nat: IPv4 is not routed`,
 		},
 		{
 			"masquerading", generic("com.docker.network.bridge.enable_ip_masquerade", "perhaps"),

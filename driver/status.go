@@ -30,6 +30,9 @@ type NetworkStatus struct {
 	ID     string       `json:"id"`
 	Bridge string       `json:"bridge"`
 	Pools  []PoolStatus `json:"pools"`
+	// Mode is routed, nat, nptv6 or isolated, and Reason says why.
+	Mode   plan.Mode `json:"mode"`
+	Reason string    `json:"reason"`
 	// UplinkOption is what the network asked for: a link's name, or auto.
 	UplinkOption string `json:"uplink_option"`
 	// Uplink is the link that stands for now, empty where there is none.
@@ -44,6 +47,9 @@ type NetworkStatus struct {
 type PoolStatus struct {
 	Prefix  netip.Prefix `json:"prefix"`
 	Gateway netip.Addr   `json:"gateway,omitzero"`
+	// Outside are the prefixes that the pool has outside where they differ,
+	// the current one first.
+	Outside []netip.Prefix `json:"outside"`
 }
 
 // EndpointStatus is a container's attachment to a network.
@@ -52,11 +58,14 @@ type EndpointStatus struct {
 	Network string       `json:"network"`
 	MAC     inet.MAC     `json:"mac"`
 	Addrs   []netip.Addr `json:"addrs"`
+	// Outside are the addresses that it has outside where they differ from
+	// Addrs, the current one first.
+	Outside []netip.Addr `json:"outside"`
 	Joined  bool         `json:"joined"`
 	Inbound string       `json:"inbound"`
 	// Ports are those that are published, in the order of Docker's request.
 	Ports []PortStatus `json:"ports"`
-	// Withdrawn are those of Addrs that another host on the uplink holds.
+	// Withdrawn are those, of Addrs or Outside, that another host on the uplink holds.
 	Withdrawn []netip.Addr `json:"withdrawn"`
 }
 
@@ -113,6 +122,7 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 		s.Endpoints = append(s.Endpoints, EndpointStatus{
 			ID: e.ID, Network: e.Network, MAC: e.MAC, Joined: e.Joined, Inbound: inbound(e.Open), Ports: portStatus(e),
 			Addrs:     append([]netip.Addr{}, e.Addrs...),
+			Outside:   d.outside(e),
 			Withdrawn: append([]netip.Addr{}, e.Withdrawn...),
 		})
 	}
@@ -123,19 +133,34 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 func (d *Driver) networkStatus(n plan.Network) NetworkStatus {
 	s := NetworkStatus{
 		ID: n.ID, Bridge: n.Bridge, Pools: []PoolStatus{},
+		Mode: cmp.Or(n.Mode, plan.Routed), Reason: n.Reason,
 		UplinkOption: n.Uplink, Internal: n.Internal, Inbound: inbound(n.Open),
 	}
 	if !n.Internal {
 		s.Uplink = d.uplinks.For[n.Uplink].Name
 	}
 	for _, p := range n.Pools {
-		pool := PoolStatus{Prefix: p.Prefix}
+		pool := PoolStatus{Prefix: p.Prefix, Outside: append([]netip.Prefix{}, n.Outsides(p.Prefix, d.uplinks.For[n.Uplink])...)}
 		if !n.Internal {
 			pool.Gateway = gatewayOf(n, p.Prefix.Addr())
 		}
 		s.Pools = append(s.Pools, pool)
 	}
 	return s
+}
+
+// outside returns where an endpoint of an NPTv6 network is found outside.
+// Whoever calls holds mu.
+func (d *Driver) outside(e plan.Endpoint) []netip.Addr {
+	outside := []netip.Addr{}
+	n := d.networks[e.Network]
+	if n.Mode != plan.NPTv6 {
+		return outside
+	}
+	for _, a := range e.Addrs {
+		outside = append(outside, n.Exposed(a, d.uplinks.For[n.Uplink])...)
+	}
+	return outside
 }
 
 func inbound(open bool) string {

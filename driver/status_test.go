@@ -49,9 +49,12 @@ func TestStatus(t *testing.T) {
       "bridge": "nd-db",
       "pools": [
         {
-          "prefix": "2001:db8:0:0:b::/80"
+          "prefix": "2001:db8:0:0:b::/80",
+          "outside": []
         }
       ],
+      "mode": "routed",
+      "reason": "the network is internal",
       "uplink_option": "auto",
       "uplink": "",
       "internal": true,
@@ -63,13 +66,17 @@ func TestStatus(t *testing.T) {
       "pools": [
         {
           "prefix": "2001:db8:0:0:a::/80",
-          "gateway": "fe80::1"
+          "gateway": "fe80::1",
+          "outside": []
         },
         {
           "prefix": "10.166.0.0/24",
-          "gateway": "10.166.0.1"
+          "gateway": "10.166.0.1",
+          "outside": []
         }
       ],
+      "mode": "routed",
+      "reason": "pool 2001:db8:0:0:a::/80 is global",
       "uplink_option": "auto",
       "uplink": "eth0",
       "internal": false,
@@ -84,6 +91,7 @@ func TestStatus(t *testing.T) {
       "addrs": [
         "2001:db8::a:242:0:2"
       ],
+      "outside": [],
       "joined": false,
       "inbound": "published",
       "ports": [],

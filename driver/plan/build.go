@@ -49,7 +49,7 @@ func Shared(networks []Network, up Uplinks) Host {
 	uplinks := make(map[string]bool)
 	byID := func(a, b Network) int { return strings.Compare(a.ID, b.ID) }
 	for _, n := range slices.SortedFunc(slices.Values(networks), byID) {
-		host.Policy.Networks = append(host.Policy.Networks, policy(n))
+		host.Policy.Networks = append(host.Policy.Networks, policy(n, up.For[n.Uplink]))
 		if n.Internal {
 			continue
 		}
@@ -86,10 +86,11 @@ func Shared(networks []Network, up Uplinks) Host {
 
 func conf(link, key string) string { return "net/ipv6/conf/" + link + "/" + key }
 
-func policy(n Network) firewall.Network {
+func policy(n Network, u Uplink) firewall.Network {
 	p := firewall.Network{
 		Bridge: n.Bridge, Internal: n.Internal, Pools: n.Prefixes(),
 		Isolated: n.Isolated, HostICMPOnly: n.HostICMPOnly,
+		NAT6: n.Mode == NAT && !n.Internal, Source6: n.HostIPv6, Translations: n.translations(u),
 	}
 	for _, pool := range n.Pools {
 		if pool.Prefix.Addr().Is4() && !n.Internal && !n.NoMasquerade {
@@ -99,19 +100,15 @@ func policy(n Network) firewall.Network {
 	return p
 }
 
-// proxied reports whether neighbors on the uplink may solicit addresses of n.
-func proxied(n Network, u Uplink) bool {
-	return slices.ContainsFunc(n.Pools, func(p Pool) bool {
-		return slices.ContainsFunc(u.OnLink, p.Prefix.Overlaps)
-	})
-}
-
 // ForNetwork returns the objects of one network: its bridge, the bridge's
 // addresses, and the routes to its pools.
 func ForNetwork(n Network, up Uplinks) Host {
 	host := NewHost()
+	host.Add(n.ID, Bridge{Name: n.Bridge, Alias: AliasNetwork + n.ID, MAC: n.MAC(), MTU: mtu(n, up), Up: true})
+	if n.Mode == Isolated {
+		return host
+	}
 	host.Add(n.ID,
-		Bridge{Name: n.Bridge, Alias: AliasNetwork + n.ID, MAC: n.MAC(), MTU: mtu(n, up), Up: true},
 		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(LinkLocalGateway, LinkLocal.Bits())},
 		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(n.LinkLocal(), LinkLocal.Bits())},
 	)
@@ -152,8 +149,10 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 	u := up.For[n.Uplink]
 	for _, addr := range e.Addrs {
 		host.Add(e.ID, Neighbor{Addr: addr, Link: n.Bridge, MAC: e.MAC})
-		if addr.Is6() && !n.Internal && u.covers(addr) && !slices.Contains(e.Withdrawn, addr) {
-			host.Add(e.ID, Proxy{Addr: addr, Link: u.Name})
+		for _, seen := range n.Exposed(addr, u) {
+			if n.answered(seen, u) && !slices.Contains(e.Withdrawn, seen) {
+				host.Add(e.ID, Proxy{Addr: seen, Link: u.Name})
+			}
 		}
 	}
 	return host

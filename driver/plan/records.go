@@ -17,6 +17,18 @@ type Network struct {
 	Pools []Pool `json:"pools"`
 	// Uplink is a link's name, or "auto" for the link of the IPv6 default route.
 	Uplink string `json:"uplink"`
+	// Mode is how the IPv6 pools reach beyond the host, and Reason says why it
+	// is that one.
+	Mode   Mode   `json:"mode,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// HostIPv6 is the host's address that a NAT network leaves with; with the
+	// zero Addr it is the kernel's choice.
+	HostIPv6 netip.Addr `json:"host_ipv6,omitzero"`
+	// Outside is the prefix that an NPTv6 network has outside; the zero Prefix
+	// follows the uplink's.
+	Outside netip.Prefix `json:"outside,omitzero"`
+	// NDP is NDPAuto, NDPOn or NDPOff.
+	NDP string `json:"ndp,omitempty"`
 	// MTU is that of the bridge and its endpoints; 0 follows the uplink.
 	MTU int `json:"mtu,omitempty"`
 	// Internal networks have no gateway and reach nothing outside their bridge.

@@ -62,3 +62,12 @@ func IsULA(p netip.Prefix) bool { return p.Addr().Is6() && p.Addr().IsPrivate() 
 func IsGUA(addr netip.Addr) bool {
 	return addr.Is6() && !addr.Is4In6() && addr.IsGlobalUnicast() && !addr.IsPrivate()
 }
+
+// Graft returns the address with the bits of p's prefix and, behind them, those of addr.
+func Graft(p netip.Prefix, addr netip.Addr) netip.Addr {
+	b, a := p.Masked().Addr().As16(), addr.As16()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= a[i/8] & (0x80 >> (i % 8))
+	}
+	return netip.AddrFrom16(b)
+}

@@ -141,3 +141,19 @@ func TestLinkLocal(t *testing.T) {
 		t.Errorf("LinkLocal = %s, want %s", got, want)
 	}
 }
+
+func TestGraft(t *testing.T) {
+	for _, tt := range []struct{ prefix, addr, want string }{
+		{"2001:db8:0:1::/64", "fd00:1:2:3:a:242:ac11:2", "2001:db8:0:1:a:242:ac11:2"},
+		{"2001:db8::f:0:0:0/80", "fd00:1:2:3:a:242:ac11:2", "2001:db8::f:242:ac11:2"},
+		{"2001:db8::10/124", "fd00::ff", "2001:db8::1f"},
+		{"2001:db8::/60", "fd00:1:2:f:a::1", "2001:db8:0:f:a::1"},
+		{"2001:db8::7/128", "fd00::1", "2001:db8::7"},
+		{"::/0", "fd00::1", "fd00::1"},
+	} {
+		got := inet.Graft(netip.MustParsePrefix(tt.prefix), netip.MustParseAddr(tt.addr))
+		if got != netip.MustParseAddr(tt.want) {
+			t.Errorf("Graft(%s, %s) = %s, want %s", tt.prefix, tt.addr, got, tt.want)
+		}
+	}
+}

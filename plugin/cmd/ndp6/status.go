@@ -108,6 +108,11 @@ func printNetwork(b *strings.Builder, n driver.NetworkStatus) {
 		towards = "no uplink: " + n.UplinkOption
 	}
 	fmt.Fprintf(b, "network %s  bridge %s  %s\n", short(n.ID), n.Bridge, towards)
+	fmt.Fprintf(b, "mode %s", n.Mode)
+	if n.Reason != "" { // Records of older versions have none.
+		b.WriteString(": " + n.Reason)
+	}
+	b.WriteByte('\n')
 	for _, p := range n.Pools {
 		line := "pool " + p.Prefix.String()
 		switch gateway := "gateway " + p.Gateway.String(); {
@@ -118,6 +123,9 @@ func printNetwork(b *strings.Builder, n driver.NetworkStatus) {
 			line += "  " + gateway
 		}
 		b.WriteString(line + "\n")
+		for _, outside := range p.Outside {
+			b.WriteString("     outside " + outside.String() + "\n")
+		}
 	}
 }
 
@@ -139,6 +147,9 @@ func printEndpoints(b *strings.Builder, all []driver.EndpointStatus, network str
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", short(e.ID), joined, e.MAC, addr(e.Addrs, 0))
 		for i := 1; i < len(e.Addrs); i++ {
 			fmt.Fprintf(w, "\t\t\t%s\n", addr(e.Addrs, i))
+		}
+		for _, a := range e.Outside {
+			fmt.Fprintf(w, "\t\toutside\t%s\n", a)
 		}
 		for _, line := range inbound(e) {
 			fmt.Fprintf(w, "\t\t\t%s\n", line)
