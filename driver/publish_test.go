@@ -99,7 +99,7 @@ func TestPublish(t *testing.T) {
 	options := portMap(8080)
 	options["com.docker.network.driver.private.no_proxy_6to4"] = true
 	must(t)(r.ProgramExternalConnectivity(t.Context(), program(options)))
-	check("one port", "publish box [8080:80/tcp] {NoHostPorts6:true HostBinding4:invalid IP IPv4Only:true IPv4MayBeTaken:false}", "serve box, rules true")
+	check("one port", "publish box [8080:80/tcp] {NoHostPorts6:true NAT6:false HostBinding4:invalid IP IPv4Only:true IPv4MayBeTaken:false}", "serve box, rules true")
 	if got := r.published(t); len(got) != 1 || got[0].HostPort != 8080 {
 		t.Errorf("recorded %v", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 
 	"github.com/ndp6/ndp6/driver/ndisc"
@@ -35,6 +36,8 @@ type Host struct {
 	checkOnly bool
 
 	recorded Uplinks
+	// outside are the prefixes that networks were translated to last.
+	outside  map[netip.Prefix]bool
 	expected *expected
 
 	// looking is held by Drifted.

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/ndp6/ndp6/driver/firewall"
@@ -35,8 +37,32 @@ func (h *Host) SetRules(want plan.Host) (bool, error) {
 		})
 		err = nil
 	}
+	if err == nil {
+		err = h.forgetOutside(policy)
+	}
 	// Ours first: without them nobody else should let anything pass.
 	return changed, errors.Join(err, h.setOthers(policy))
+}
+
+// forgetOutside ends the flows of prefixes that nothing is translated to any
+// more. They could not go on; forgotten, they are reset by the next packet of
+// a container instead of waiting for an answer.
+func (h *Host) forgetOutside(policy firewall.Policy) error {
+	outside := make(map[netip.Prefix]bool)
+	for _, n := range policy.Networks {
+		for _, t := range n.Translations {
+			outside[t.Outside] = true
+		}
+	}
+	gone := slices.DeleteFunc(slices.Collect(maps.Keys(h.outside)), func(p netip.Prefix) bool { return outside[p] })
+	if len(gone) > 0 {
+		h.log.Info("prefix gone: ending its flows", "prefixes", gone)
+		if err := h.conn.ForgetFlowsTo(gone...); err != nil {
+			return fmt.Errorf("forget flows: %w", err)
+		}
+	}
+	h.outside = outside
+	return nil
 }
 
 // setOthers has other firewalls let our packets pass, that of iptables-legacy
