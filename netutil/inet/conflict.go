@@ -14,7 +14,7 @@ var ErrConflict = errors.New("conflict")
 type Foreign struct {
 	// Addrs are the host's own addresses.
 	Addrs []HostAddr
-	// Routes are the host's unicast routes, default routes left out.
+	// Routes are the host's routes, default routes left out.
 	Routes []HostRoute
 }
 
@@ -24,11 +24,24 @@ type HostAddr struct {
 	Link string
 }
 
-// A HostRoute is a route of the host and the link that it leads to.
+// A HostRoute is a route of the host and the link that it leads to, empty where
+// the route says that there is no way.
 type HostRoute struct {
 	Dst  netip.Prefix
 	Link string
 }
+
+// String returns the route as errors name it.
+func (r HostRoute) String() string {
+	if r.Link == "" {
+		return "route " + r.Dst.String() + " to nowhere"
+	}
+	return "route " + r.Dst.String() + " on " + r.Link
+}
+
+// Excludes reports whether no pool may be inside r. IPv4 has no prefix to
+// share, so a pool inside the route to a link takes hosts off the network.
+func (r HostRoute) Excludes() bool { return r.Dst.Addr().Is4() && r.Link != "" }
 
 // CheckPool says why pool cannot be lent to a network, nil if it can. A pool
 // inside a shorter route (a /80 of the uplink's on-link /64) is right; a pool
@@ -41,11 +54,10 @@ func (f Foreign) CheckPool(pool netip.Prefix) error {
 	}
 	for _, r := range f.Routes {
 		switch {
-		case pool.Addr().Is4() && pool.Overlaps(r.Dst):
-			// IPv4 has no prefix to share: any overlap takes hosts off the network.
-			return fmt.Errorf("pool %s overlaps the host's route %s on %s: use a --subnet beside it: %w", pool, r.Dst, r.Link, ErrConflict)
+		case r.Excludes() && pool.Overlaps(r.Dst):
+			return fmt.Errorf("pool %s overlaps the host's %s: use a --subnet beside it: %w", pool, r, ErrConflict)
 		case Covers(pool, r.Dst):
-			return fmt.Errorf("pool %s covers the host's route %s on %s: use a --subnet beside it, or a longer one inside it: %w", pool, r.Dst, r.Link, ErrConflict)
+			return fmt.Errorf("pool %s covers the host's %s: use a --subnet beside it, or a longer one inside it: %w", pool, r, ErrConflict)
 		}
 	}
 	return nil

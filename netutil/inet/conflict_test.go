@@ -19,6 +19,8 @@ func TestCheckPool(t *testing.T) {
 			{Dst: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth0"},
 			{Dst: netip.MustParsePrefix("10.8.0.0/16"), Link: "tun0"},
 			{Dst: netip.MustParsePrefix("2001:db8:1:2::/64"), Link: "tun0"},
+			{Dst: netip.MustParsePrefix("2001:db8:5::/56")},
+			{Dst: netip.MustParsePrefix("172.16.0.0/12")},
 		},
 	}
 	tests := []struct {
@@ -27,6 +29,12 @@ func TestCheckPool(t *testing.T) {
 		{name: "inside the on-link prefix", pool: "2001:db8::1:0:0:0/80"},
 		{name: "elsewhere", pool: "fd00::/64"},
 		{name: "IPv4 elsewhere", pool: "10.9.0.0/16"},
+		{name: "inside a prefix that was delegated to the host", pool: "2001:db8:5::/64"},
+		{
+			name: "all of a prefix that was delegated to the host", pool: "2001:db8:5::/56",
+			err: "pool 2001:db8:5::/56 covers the host's route 2001:db8:5::/56 to nowhere: use a --subnet beside it, or a longer one inside it: conflict",
+		},
+		{name: "IPv4 inside what a host keeps from its router", pool: "172.16.5.0/24"},
 		{
 			name: "holds the host's address", pool: "2001:db8::/80",
 			err: "pool 2001:db8::/80 contains the host's address 2001:db8::1 on eth0: use a --subnet without it: conflict",

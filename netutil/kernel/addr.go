@@ -18,15 +18,18 @@ type Address struct {
 	// Prefix is the address with the length of its on-link prefix.
 	Prefix netip.Prefix
 	// Deprecated addresses are past their preferred lifetime, tentative ones
-	// not yet known to be unique.
-	Deprecated, Tentative bool
+	// not yet known to be unique, and temporary ones made for some hours or
+	// days of privacy (RFC 8981).
+	Deprecated, Tentative, Temporary bool
 	// Protocol says who set the address: 1 for loopback, 2 for router
 	// advertisements, 3 for link-local ones made by the kernel. It is 0 before
 	// Linux 5.18, and where nobody said.
 	Protocol int
 }
 
-// Addresses returns the IPv4 and IPv6 addresses of all links.
+// Addresses returns the IPv4 and IPv6 addresses of all links, of each link in
+// the kernel's order: of IPv6 addresses with one scope the newest first, which
+// is how the kernel chooses the source of a packet where nothing else decides.
 func (c *Conn) Addresses() ([]Address, error) {
 	var addrs []Address
 	name := c.names()
@@ -157,6 +160,10 @@ func parseAddress(r reply) (a Address, index int, ok bool) {
 			remote, _ = address(msg.Family, v)
 		case unix.IFA_FLAGS:
 			flags = number(v)
+		case unix.IFA_CACHEINFO:
+			// struct ifa_cacheinfo of linux/if_addr.h. A router advertisement clears the
+			// flag for a moment even where it leaves no preferred lifetime.
+			a.Deprecated = len(v) >= 4 && number(v[:4]) == 0
 		case attrAddrProtocol:
 			a.Protocol = number(v)
 		}
@@ -165,7 +172,9 @@ func parseAddress(r reply) (a Address, index int, ok bool) {
 		local = remote // On a link that is not point-to-point the kernel names the address only once.
 	}
 	a.Prefix = netip.PrefixFrom(local, int(msg.Prefixlen))
-	a.Deprecated = flags&unix.IFA_F_DEPRECATED != 0
+	a.Deprecated = a.Deprecated || flags&unix.IFA_F_DEPRECATED != 0
 	a.Tentative = flags&unix.IFA_F_TENTATIVE != 0
+	// Of IPv4 addresses the same bit says that they are not a link's first.
+	a.Temporary = flags&unix.IFA_F_TEMPORARY != 0 && msg.Family == unix.AF_INET6
 	return a, int(msg.Index), a.Prefix.IsValid()
 }

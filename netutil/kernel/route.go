@@ -22,8 +22,12 @@ const (
 const (
 	// Unicast routes lead to a link.
 	Unicast = unix.RTN_UNICAST
-	// Unreachable routes answer that there is no way. They have no link.
+	// Unreachable, Prohibit and Blackhole routes say that there is no way: what
+	// is sent to them is answered so, answered as forbidden, or dropped. They
+	// have no link.
 	Unreachable = unix.RTN_UNREACHABLE
+	Prohibit    = unix.RTN_PROHIBIT
+	Blackhole   = unix.RTN_BLACKHOLE
 )
 
 // MainTable is the table of ordinary routes.
@@ -46,7 +50,7 @@ type Route struct {
 	Type  int
 }
 
-// Routes returns the unicast and unreachable routes of the main table, of both families.
+// Routes returns the routes of the types above in the main table, of both families.
 func (c *Conn) Routes() ([]Route, error) {
 	var routes []Route
 	name := c.names()
@@ -104,12 +108,23 @@ func (c *Conn) DeleteRoute(r Route) error {
 	return nil
 }
 
+// dead is what "ip route" writes before the destination of a route without a
+// link, empty for other types.
+func (r Route) dead() string {
+	switch r.Type {
+	case Unreachable:
+		return "unreachable "
+	case Prohibit:
+		return "prohibit "
+	case Blackhole:
+		return "blackhole "
+	}
+	return ""
+}
+
 // String returns the route as "ip route" writes it.
 func (r Route) String() string {
-	s := "route " + r.Dst.String()
-	if r.Type == Unreachable {
-		s = "route unreachable " + r.Dst.String()
-	}
+	s := "route " + r.dead() + r.Dst.String()
 	if r.Via.IsValid() {
 		s += " via " + r.Via.String()
 	}
@@ -209,7 +224,7 @@ func parseRoute(r reply) []hop {
 	switch {
 	case h.Table != MainTable || msg.Flags&unix.RTM_F_CLONED != 0:
 		return nil
-	case h.Type == Unreachable:
+	case h.dead() != "":
 		h.index = 0 // For IPv6 the kernel says lo, for IPv4 nothing.
 	case h.Type != Unicast:
 		return nil

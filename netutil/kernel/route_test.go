@@ -30,6 +30,13 @@ func route(dst, link, via string, metric int) kernel.Route {
 	return r
 }
 
+// typed returns a route of ours without a link.
+func typed(typ int, dst string) kernel.Route {
+	r := route(dst, "", "", 1024)
+	r.Type = typ
+	return r
+}
+
 func TestRoutes(t *testing.T) {
 	nettest.Enter(t)
 	c := open(t)
@@ -45,6 +52,8 @@ func TestRoutes(t *testing.T) {
 		route("2001:db8:1::/80", "eth0", "", 1024),
 		route("2001:db8:2::/64", "eth0", "fe80::2", 1024),
 		route("2001:db8:3::/64", "", "", 1024),
+		typed(kernel.Prohibit, "2001:db8:4::/64"),
+		typed(kernel.Blackhole, "2001:db8:5::/64"),
 		route("::/0", "eth0", "fe80::2", 2048),
 	}
 	for _, r := range ours {
@@ -57,7 +66,7 @@ func TestRoutes(t *testing.T) {
 	nettest.Run(t,
 		"ip -6 route add default proto ra metric 100 nexthop via fe80::a dev eth0 nexthop via fe80::b dev eth1",
 		"ip -6 route add 2001:db8:9::/64 dev eth0 table 100",
-		"ip -6 route add blackhole 2001:db8:8::/64")
+		"ip -6 route add throw 2001:db8:8::/64")
 	hop := route("::/0", "eth0", "fe80::a", 100)
 	hop.Protocol = kernel.ProtocolRA
 	other := hop
@@ -72,6 +81,8 @@ func TestRoutes(t *testing.T) {
 	}
 	contains(t, nettest.Run(t, "ip -6 route", "ip route"),
 		"unreachable 2001:db8:3::/64 dev lo proto 166",
+		"prohibit 2001:db8:4::/64 dev lo proto 166",
+		"blackhole 2001:db8:5::/64 dev lo proto 166",
 		"10.7.0.0/16 via inet6 fe80::2 dev eth0 proto 166",
 		"192.0.2.0/24 dev eth0 proto 166 scope link")
 	// Replacing changes the next hop, it does not add one.
