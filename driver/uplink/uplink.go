@@ -2,7 +2,9 @@
 //
 // It chooses from a Snapshot of the host and keeps no opinion of its own: a
 // link's name stands for that link, and Auto for the link of the IPv6 default
-// route with the lowest metric.
+// route that the kernel prefers: that of the lowest metric, of those the one
+// whose router has the highest preference, of those that of the link with the
+// lowest index.
 package uplink
 
 import (
@@ -36,8 +38,18 @@ type Uplink struct {
 	// Running is whether the link carries packets now.
 	Running bool `json:"running,omitempty"`
 	// OnLink are the global and unique local prefixes that the kernel reaches
-	// on the link without a router.
+	// on the link without a router, in the order in which the host would choose
+	// a source from them: those with an address of the host that is not
+	// deprecated, the newest such address first; those without any address;
+	// those in Deprecated. What is alike in that is in the order of length,
+	// shorter first, then of address.
 	OnLink []netip.Prefix `json:"on_link,omitempty"`
+	// Deprecated are those of OnLink in which every address of the host is
+	// deprecated: they are about to go.
+	Deprecated []netip.Prefix `json:"deprecated,omitempty"`
+	// Routed are the global prefixes that routers send to this host as a whole,
+	// so that nothing has to answer for their addresses, shorter first.
+	Routed []netip.Prefix `json:"routed,omitempty"`
 	// Source is an address of the link that packets of ours can come from,
 	// its link-local one where it has one. The zero Addr where it has none.
 	Source netip.Addr `json:"source,omitzero"`
@@ -48,8 +60,10 @@ func (u Uplink) Ready() bool { return u.Running && u.Source.IsValid() }
 
 // Equal reports whether u and v are the same in everything.
 func (u Uplink) Equal(v Uplink) bool {
-	same := slices.Equal(u.OnLink, v.OnLink)
-	u.OnLink, v.OnLink = nil, nil
+	same := slices.Equal(u.OnLink, v.OnLink) && slices.Equal(u.Deprecated, v.Deprecated) && slices.Equal(u.Routed, v.Routed)
+	for _, w := range []*Uplink{&u, &v} {
+		w.OnLink, w.Deprecated, w.Routed = nil, nil, nil // as nil and empty are the same
+	}
 	return same && reflect.DeepEqual(u, v)
 }
 
@@ -94,60 +108,13 @@ func (s Snapshot) Choose(spec string) (Uplink, error) {
 	case !canLead(l):
 		return Uplink{}, fmt.Errorf("uplink %q leads to no router: %s: %w", name, s.advice(), ErrNotFound)
 	}
-	return Uplink{
+	u := Uplink{
 		Name: l.Name, Index: l.Index, MAC: l.MAC, MTU: l.MTU, Running: l.Running,
-		OnLink: s.onLink(name), Source: s.source(name),
-	}, nil
-}
-
-// Follow is Choose for a spec that stood for the uplink last before. What
-// goes for a while changes nothing, because neighbors still send to where the
-// containers are:
-//
-//   - Without a default route, Auto stays where it was.
-//   - A link that was renamed is the same link.
-//   - A link that loses its on-link routes keeps the prefixes as long as it
-//     has an address in them, or no others take their place.
-func (s Snapshot) Follow(spec string, last Uplink) (Uplink, error) {
-	u, err := s.Choose(spec)
-	if err != nil {
-		again, ok := s.again(last)
-		if !ok {
-			return Uplink{}, err
-		}
-		if u, err = s.Choose(again.Name); err != nil {
-			return Uplink{}, err
-		}
+		Source: s.source(name),
 	}
-	if u.Index != last.Index && u.Name != last.Name {
-		return u, nil
-	}
-	var kept []netip.Prefix
-	for _, p := range last.OnLink {
-		if len(u.OnLink) == 0 || s.hasAddress(u.Name, p) {
-			kept = append(kept, p)
-		}
-	}
-	u.OnLink = slices.Concat(u.OnLink, kept)
-	slices.SortFunc(u.OnLink, netip.Prefix.Compare)
-	u.OnLink = slices.Compact(u.OnLink)
+	u.OnLink, u.Deprecated = s.inOrder(name, s.onLink(name))
+	u.Routed = s.routed(u.OnLink)
 	return u, nil
-}
-
-// again returns the link that was last, under whatever name it has now, or
-// another that took its name.
-func (s Snapshot) again(last Uplink) (kernel.Link, bool) {
-	i := slices.IndexFunc(s.Links, func(l kernel.Link) bool { return l.Index == last.Index && l.MAC == last.MAC })
-	if i >= 0 {
-		return s.Links[i], true
-	}
-	return s.Link(last.Name)
-}
-
-func (s Snapshot) hasAddress(link string, p netip.Prefix) bool {
-	return slices.ContainsFunc(s.Addresses, func(a kernel.Address) bool {
-		return a.Link == link && p.Contains(a.Prefix.Addr())
-	})
 }
 
 // Link returns the link of this name.
@@ -172,30 +139,6 @@ func (s Snapshot) RALinks() []string {
 	return slices.Compact(names)
 }
 
-// Foreign returns the addresses and routes that are not ours, by our protocol
-// number and the alias of our links.
-func (s Snapshot) Foreign(ours func(alias string) bool, protocol int) inet.Foreign {
-	mine := make(map[string]bool)
-	for _, l := range s.Links {
-		mine[l.Name] = ours(l.Alias)
-	}
-	var f inet.Foreign
-	for _, a := range s.Addresses {
-		addr := a.Prefix.Addr()
-		if !mine[a.Link] && !addr.IsLinkLocalUnicast() {
-			f.Addrs = append(f.Addrs, inet.HostAddr{Addr: addr, Link: a.Link})
-		}
-	}
-	for _, r := range s.Routes {
-		if mine[r.Link] || r.Protocol == protocol || r.Dst.Bits() == 0 ||
-			r.Dst.Addr().IsLinkLocalUnicast() || r.Dst.Addr().IsMulticast() {
-			continue
-		}
-		f.Routes = append(f.Routes, inet.HostRoute{Dst: r.Dst, Link: r.Link})
-	}
-	return f
-}
-
 // defaultRoute returns the IPv6 default route that the kernel prefers.
 func (s Snapshot) defaultRoute() (kernel.Route, bool) {
 	var found []kernel.Route
@@ -207,25 +150,22 @@ func (s Snapshot) defaultRoute() (kernel.Route, bool) {
 	if len(found) == 0 {
 		return kernel.Route{}, false
 	}
-	return slices.MinFunc(found, func(a, b kernel.Route) int { return cmp.Compare(a.Metric, b.Metric) }), true
+	return slices.MinFunc(found, func(a, b kernel.Route) int {
+		return cmp.Or(
+			cmp.Compare(a.Metric, b.Metric),
+			cmp.Compare(b.Preference, a.Preference),
+			cmp.Compare(s.index(a.Link), s.index(b.Link)),
+		)
+	}), true
+}
+
+func (s Snapshot) index(name string) int {
+	l, _ := s.Link(name)
+	return l.Index
 }
 
 func isDefault6(r kernel.Route) bool {
 	return r.Dst.Bits() == 0 && r.Dst.Addr().Is6() && r.Link != "" && r.Link != "lo"
-}
-
-// onLink returns the prefixes that are reached on the link without a router.
-func (s Snapshot) onLink(name string) []netip.Prefix {
-	var on []netip.Prefix
-	for _, r := range s.Routes {
-		a := r.Dst.Addr()
-		if r.Link == name && !r.Via.IsValid() && a.Is6() && r.Dst.Bits() > 0 && r.Dst.Bits() < 128 &&
-			!a.IsLinkLocalUnicast() && !a.IsMulticast() {
-			on = append(on, r.Dst)
-		}
-	}
-	slices.SortFunc(on, netip.Prefix.Compare)
-	return slices.Compact(on)
 }
 
 func (s Snapshot) source(name string) netip.Addr {

@@ -22,6 +22,14 @@ var byValue = []cmp.Option{
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 }
 
+func prefixes(texts ...string) []netip.Prefix {
+	var ps []netip.Prefix
+	for _, text := range texts {
+		ps = append(ps, netip.MustParsePrefix(text))
+	}
+	return ps
+}
+
 func address(link, prefix string) kernel.Address {
 	return kernel.Address{Link: link, Prefix: netip.MustParsePrefix(prefix)}
 }
@@ -89,12 +97,14 @@ func TestChoose(t *testing.T) {
 	t.Parallel()
 	eth0 := uplink.Uplink{
 		Name: "eth0", Index: 2, MAC: inet.MAC{2, 0x42, 0, 0, 0, 1}, MTU: 1500,
-		OnLink: []netip.Prefix{netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("2001:db8:0:0:b::/80"), netip.MustParsePrefix("fd00:1::/64")},
+		OnLink: prefixes("2001:db8::/64", "fd00:1::/64", "2001:db8:0:0:b::/80"),
+		Routed: prefixes("2001:db8:3::/48"),
 		Source: netip.MustParseAddr("fe80::5"),
 	}
 	eth1 := uplink.Uplink{
 		Name: "eth1", Index: 3, MTU: 9000,
-		OnLink: []netip.Prefix{netip.MustParsePrefix("2001:db8:1::/64")},
+		OnLink: prefixes("2001:db8:1::/64"),
+		Routed: prefixes("2001:db8:3::/48"),
 		Source: netip.MustParseAddr("2001:db8:1::5"),
 	}
 	tentative := eth0
@@ -114,12 +124,20 @@ func TestChoose(t *testing.T) {
 			on: change(func(s *uplink.Snapshot) { s.Routes[1].Metric = 4096 }),
 		},
 		{
+			name: "routes of one metric: the router's preference", spec: "auto", want: eth1,
+			on: change(func(s *uplink.Snapshot) { s.Routes[0].Metric, s.Routes[0].Preference = 1024, 1 }),
+		},
+		{
+			name: "routes of one metric and preference: the lower index", spec: "auto", want: eth0,
+			on: change(func(s *uplink.Snapshot) { s.Routes[0].Metric = 1024 }),
+		},
+		{
 			name: "link-local address is tentative", spec: "eth0", want: tentative,
 			on: change(func(s *uplink.Snapshot) { s.Addresses[3].Tentative = true }),
 		},
 		{
 			name: "no address", spec: "veth1", on: office(),
-			want: uplink.Uplink{Name: "veth1", Index: 6, MTU: 1500},
+			want: uplink.Uplink{Name: "veth1", Index: 6, MTU: 1500, Routed: prefixes("2001:db8:3::/48")},
 		},
 		{
 			name: "no default route", spec: "auto",
@@ -189,6 +207,10 @@ func TestForeign(t *testing.T) {
 			{Addr: netip.MustParseAddr("192.0.2.5"), Link: "eth0"},
 			{Addr: netip.MustParseAddr("2001:db8:1::5"), Link: "eth1"},
 		},
+		Routers: []inet.HostAddr{
+			{Addr: netip.MustParseAddr("192.0.2.1"), Link: "eth1"},
+			{Addr: netip.MustParseAddr("2001:db8::99"), Link: "eth0"},
+		},
 		Routes: []inet.HostRoute{
 			{Dst: netip.MustParsePrefix("2001:db8::/64"), Link: "eth0"},
 			{Dst: netip.MustParsePrefix("fd00:1::/64"), Link: "eth0"},
@@ -201,7 +223,9 @@ func TestForeign(t *testing.T) {
 		},
 	}
 	ours := func(alias string) bool { return strings.HasPrefix(alias, "ndp6:") }
-	if diff := cmp.Diff(want, office().Foreign(ours, 166), byValue...); diff != "" {
+	s := office()
+	s.Routes = append(s.Routes, via("::/0", "2001:db8::99", "eth0", 4096, 0))
+	if diff := cmp.Diff(want, s.Foreign(ours, 166), byValue...); diff != "" {
 		t.Errorf("foreign (-want +got):\n%s", diff)
 	}
 }
@@ -230,7 +254,7 @@ func TestObserve(t *testing.T) {
 	}
 	want := uplink.Uplink{
 		Name: "eth0", Index: got.Index, MAC: inet.MAC{2, 0x42, 0, 0, 0, 1}, MTU: 1400,
-		OnLink: []netip.Prefix{netip.MustParsePrefix("2001:db8::/64")},
+		OnLink: prefixes("2001:db8::/64"),
 		Source: netip.MustParseAddr("2001:db8::5"),
 	}
 	if diff := cmp.Diff(want, got, byValue...); diff != "" {
@@ -265,7 +289,7 @@ func TestFollow(t *testing.T) {
 	renamed := change(func(s *uplink.Snapshot) {
 		noDefault(s)
 		s.Links[1].Name = "wan0"
-		s.Routes, s.Addresses = nil, nil
+		s.Routes, s.Addresses = s.Routes[len(s.Routes)-1:], nil
 	})
 	tests := []struct {
 		name string
@@ -290,7 +314,7 @@ func TestFollow(t *testing.T) {
 				s.Routes = append(s.Routes, route("2001:db8:0:0:b::/80", "eth0"))
 			}),
 			want: with(func(u *uplink.Uplink) {
-				u.OnLink = []netip.Prefix{netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("2001:db8:0:0:b::/80")}
+				u.OnLink = prefixes("2001:db8::/64", "fd00:1::/64", "2001:db8:0:0:b::/80")
 			}),
 		},
 		{
@@ -301,7 +325,31 @@ func TestFollow(t *testing.T) {
 				s.Routes = []kernel.Route{via("::/0", "fe80::9", "eth0", 1, 0), route("2001:db8:7::/64", "eth0")}
 			}),
 			want: with(func(u *uplink.Uplink) {
-				u.OnLink, u.Source = []netip.Prefix{netip.MustParsePrefix("2001:db8:7::/64")}, netip.Addr{}
+				u.OnLink, u.Routed, u.Source = prefixes("2001:db8:7::/64", "fd00:1::/64"), nil, netip.Addr{}
+			}),
+		},
+		{
+			name: "renumbered, both kinds of prefix", spec: "auto",
+			on: change(func(s *uplink.Snapshot) {
+				noOnLink(s)
+				noAddresses(s)
+				s.Routes = []kernel.Route{via("::/0", "fe80::9", "eth0", 1, 0), route("2001:db8:7::/64", "eth0"), route("fd00:7::/64", "eth0")}
+			}),
+			want: with(func(u *uplink.Uplink) {
+				u.OnLink, u.Routed, u.Source = prefixes("2001:db8:7::/64", "fd00:7::/64"), nil, netip.Addr{}
+			}),
+		},
+		{
+			name: "being renumbered", spec: "auto",
+			on: change(func(s *uplink.Snapshot) {
+				s.Addresses[2].Deprecated = true
+				s.Addresses = append(s.Addresses, address("eth0", "2001:db8:7::5/64"))
+				s.Routes = slices.DeleteFunc(s.Routes, func(r kernel.Route) bool { return r.Dst == netip.MustParsePrefix("2001:db8::/64") })
+				s.Routes = append(s.Routes, route("2001:db8:7::/64", "eth0"))
+			}),
+			want: with(func(u *uplink.Uplink) {
+				u.OnLink = prefixes("2001:db8:7::/64", "fd00:1::/64", "2001:db8:0:0:b::/80", "2001:db8::/64")
+				u.Deprecated = prefixes("2001:db8::/64")
 			}),
 		},
 		{
@@ -345,7 +393,8 @@ func TestUplinkIsRecorded(t *testing.T) {
 	t.Parallel()
 	for _, want := range []uplink.Uplink{{}, {
 		Name: "eth0", Index: 2, MAC: inet.MAC{2, 0x42, 0, 0, 0, 1}, MTU: 1500, Running: true,
-		OnLink: []netip.Prefix{netip.MustParsePrefix("2001:db8::/64")}, Source: netip.MustParseAddr("fe80::5"),
+		OnLink: prefixes("2001:db8::/64", "2001:db8:1::/64"), Deprecated: prefixes("2001:db8:1::/64"),
+		Routed: prefixes("2001:db8:2::/56"), Source: netip.MustParseAddr("fe80::5"),
 	}} {
 		text, err := json.Marshal(want)
 		if err != nil {

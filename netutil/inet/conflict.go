@@ -14,11 +14,14 @@ var ErrConflict = errors.New("conflict")
 type Foreign struct {
 	// Addrs are the host's own addresses.
 	Addrs []HostAddr
+	// Routers are the next hops of its default routes, link-local ones left out.
+	Routers []HostAddr
 	// Routes are the host's routes, default routes left out.
 	Routes []HostRoute
 }
 
-// A HostAddr is an address of the host and the link that holds it.
+// A HostAddr is an address of the host or a router, and the link that holds it
+// or leads to it.
 type HostAddr struct {
 	Addr netip.Addr
 	Link string
@@ -50,6 +53,11 @@ func (f Foreign) CheckPool(pool netip.Prefix) error {
 	for _, a := range f.Addrs {
 		if pool.Contains(a.Addr) {
 			return fmt.Errorf("pool %s contains the host's address %s on %s: use a --subnet without it: %w", pool, a.Addr, a.Link, ErrConflict)
+		}
+	}
+	for _, a := range f.Routers {
+		if pool.Contains(a.Addr) {
+			return fmt.Errorf("pool %s contains the address %s of the router on %s: use a --subnet without it: %w", pool, a.Addr, a.Link, ErrConflict)
 		}
 	}
 	for _, r := range f.Routes {

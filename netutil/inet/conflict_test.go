@@ -14,6 +14,7 @@ func TestCheckPool(t *testing.T) {
 			{Addr: netip.MustParseAddr("2001:db8::1"), Link: "eth0"},
 			{Addr: netip.MustParseAddr("192.0.2.1"), Link: "eth0"},
 		},
+		Routers: []inet.HostAddr{{Addr: netip.MustParseAddr("2001:db8:0:0:f::1"), Link: "eth0"}},
 		Routes: []inet.HostRoute{
 			{Dst: netip.MustParsePrefix("2001:db8::/64"), Link: "eth0"},
 			{Dst: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth0"},
@@ -38,6 +39,10 @@ func TestCheckPool(t *testing.T) {
 		{
 			name: "holds the host's address", pool: "2001:db8::/80",
 			err: "pool 2001:db8::/80 contains the host's address 2001:db8::1 on eth0: use a --subnet without it: conflict",
+		},
+		{
+			name: "holds the router's address", pool: "2001:db8:0:0:f::/80",
+			err: "pool 2001:db8:0:0:f::/80 contains the address 2001:db8::f:0:0:1 of the router on eth0: use a --subnet without it: conflict",
 		},
 		{
 			name: "covers a route", pool: "2001:db8:1::/48",

@@ -44,6 +44,9 @@ type Route struct {
 	Protocol int
 	// Metric is as the kernel shows it: an IPv6 route added with 0 gets 1024.
 	Metric int
+	// Preference tells routes of one metric apart: -1 low, 0 medium, 1 high, as
+	// their routers advertised (RFC 4191). Only Routes fills it.
+	Preference int
 	// Table and Type are MainTable and Unicast where ReplaceRoute and
 	// DeleteRoute find 0. Routes fills them always.
 	Table int
@@ -213,6 +216,8 @@ func parseRoute(r reply) []hop {
 			}
 		case unix.RTA_PRIORITY:
 			h.Metric = number(v)
+		case unix.RTA_PREF:
+			h.Preference = preference(number(v))
 		case unix.RTA_TABLE:
 			h.Table = number(v)
 		case unix.RTA_MULTIPATH:
@@ -233,6 +238,17 @@ func parseRoute(r reply) []hop {
 		return []hop{h}
 	}
 	return parseHops(h, msg.Family, several)
+}
+
+// preference reads the two bits of RFC 4191 2.1.
+func preference(bits int) int {
+	switch bits {
+	case 1:
+		return 1
+	case 3:
+		return -1
+	}
+	return 0
 }
 
 // parseHops returns one copy of h for each struct rtnexthop in b.

@@ -66,12 +66,18 @@ func TestRoutes(t *testing.T) {
 	nettest.Run(t,
 		"ip -6 route add default proto ra metric 100 nexthop via fe80::a dev eth0 nexthop via fe80::b dev eth1",
 		"ip -6 route add 2001:db8:9::/64 dev eth0 table 100",
+		"ip -6 route add default via fe80::c dev eth0 metric 200 pref high",
+		"ip -6 route add default via fe80::d dev eth0 metric 300 pref low",
 		"ip -6 route add throw 2001:db8:8::/64")
 	hop := route("::/0", "eth0", "fe80::a", 100)
 	hop.Protocol = kernel.ProtocolRA
 	other := hop
 	other.Link, other.Via = "eth1", netip.MustParseAddr("fe80::b")
-	want := sorted(append([]kernel.Route{hop, other}, ours...))
+	high, low := route("::/0", "eth0", "fe80::c", 200), route("::/0", "eth0", "fe80::d", 300)
+	high.Protocol, high.Preference = 3, 1 // RTPROT_BOOT, as what people add by hand
+	low.Protocol, low.Preference = 3, -1
+	theirs := []kernel.Route{hop, other, high, low}
+	want := sorted(slices.Concat(theirs, ours))
 	got, err := c.Routes()
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +111,7 @@ func TestRoutes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(sorted([]kernel.Route{hop, other}), sorted(got), byValue); diff != "" {
+	if diff := cmp.Diff(sorted(theirs), sorted(got), byValue); diff != "" {
 		t.Errorf("Routes after delete (-want +got):\n%s", diff)
 	}
 }
