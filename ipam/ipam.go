@@ -40,6 +40,9 @@ type Config struct {
 	IPv4Pools []netip.Prefix
 	// NoIPv4 answers requests for an IPv4 pool that is not given with none.
 	NoIPv4 bool
+	// Wish is for IPv6 pools that are not given, without ndp6.source and
+	// ndp6.prefix_len; see source.Config.
+	Wish source.Wish
 	// IID is the mode of pools without ndp6.iid, alloc.MAC when empty.
 	IID alloc.Mode
 
@@ -77,7 +80,7 @@ func New(c Config) (*IPAM, error) {
 	if err != nil {
 		return nil, err
 	}
-	src, err := source.New(source.Config{Blocks: c.Blocks, IPv4: c.IPv4Pools, ULA: ula})
+	src, err := source.New(source.Config{Blocks: c.Blocks, IPv4: c.IPv4Pools, ULA: ula, Wish: c.Wish})
 	if err != nil {
 		return nil, err
 	}

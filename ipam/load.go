@@ -71,7 +71,7 @@ func (m *IPAM) find(id string) (*pool, error) {
 	if err := inet.CheckOverlap(record.Prefix, m.prefixes()); err != nil {
 		return nil, fmt.Errorf("rebuild pool from its id: %w", err)
 	}
-	record.Source, record.Since = "rebuilt", now()
+	record.Source, record.Reason, record.Since = "rebuilt", "made again from its id, as the record was lost", now()
 	p = newPool(record, time.Now())
 	if p.is4() {
 		// The gateway that the lost record most likely had: an endpoint that got

@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"cmp"
 	"net/netip"
 
 	"github.com/ndp6/ndp6/ipam/alloc"
@@ -17,23 +18,16 @@ type oddity struct {
 
 // pick chooses an address for an endpoint that asks for none. The caller holds mu.
 func (m *IPAM) pick(p *pool, w wish) (netip.Addr, oddity, error) {
-	mode := p.record.IID
-	if mode == "" {
-		mode = m.iid
-	}
-	r := alloc.Request{
-		Pool: p.prefix, Range: p.record.Range, Mode: mode,
-		MAC: w.mac, Name: w.name, Secret: m.secret, After: p.after, Taken: p.taken,
-	}
+	r := m.request(p, w)
 	addr, err := alloc.Pick(r)
 	if err != nil {
 		return netip.Addr{}, oddity{}, p.exhausted(err)
 	}
 	var odd oddity
 	used := r.Effective()
-	if used != mode && !p.is4() && !p.told {
+	if used != r.Mode && !p.is4() && !p.told {
 		p.told = true
-		odd.asked, odd.used = mode, used
+		odd.asked, odd.used = r.Mode, used
 	}
 	if used == alloc.Sequential {
 		p.after = addr
@@ -42,6 +36,14 @@ func (m *IPAM) pick(p *pool, w wish) (netip.Addr, oddity, error) {
 		odd.displaced = displaced(r, addr)
 	}
 	return addr, odd, nil
+}
+
+// request is what pick asks for. The caller holds mu.
+func (m *IPAM) request(p *pool, w wish) alloc.Request {
+	return alloc.Request{
+		Pool: p.prefix, Range: p.record.Range, Mode: cmp.Or(p.record.IID, m.iid),
+		MAC: w.mac, Name: w.name, Secret: m.secret, After: p.after, Taken: p.taken,
+	}
 }
 
 // displaced is the address that r's MAC makes, the zero value when addr is it.

@@ -25,8 +25,10 @@ type Pool struct {
 	Range netip.Prefix `json:"range,omitzero"`
 	// IID is the mode that --ipam-opt gave, empty for the plugin's setting.
 	IID alloc.Mode `json:"iid,omitempty"`
-	// Source says where Prefix came from: given, block, uplink, ula, range, rebuilt.
+	// Source says where Prefix came from: given, block, uplink, routed, ula, range, rebuilt.
 	Source string `json:"source"`
+	// Reason says it as source.Choice does. Records of earlier versions have none.
+	Reason string `json:"reason,omitempty"`
 	// Gateway is the address of Prefix that the network's gateway has, the zero
 	// value when that is link-local.
 	Gateway netip.Addr `json:"gateway,omitzero"`

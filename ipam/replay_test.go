@@ -43,13 +43,13 @@ error: pool 2001:db8::/80 overlaps pool 2001:db8::/80 of another network: use an
 `},
 		{name: "a chosen pool is not chosen again while it waits for replay", script: `
 > pool6
-ndp6,pool=fd00:1:2::/80 fe80::1/64
+ndp6,pool=fd00:1:2:0:8f1a::/80 fe80::1/64
 > dockerd
 ok
 > pool6
-ndp6,pool=fd00:1:2:0:1::/80 fe80::1/64
-> pool6 fd00:1:2::/80
-ndp6,pool=fd00:1:2::/80 fe80::1/64
+ndp6,pool=fd00:1:2:0:8f1b::/80 fe80::1/64
+> pool6 fd00:1:2:0:8f1a::/80
+ndp6,pool=fd00:1:2:0:8f1a::/80 fe80::1/64
 `},
 		{name: "the range must be the same", script: `
 > pool6 2001:db8::/80 range=2001:db8::1000/116

@@ -1,11 +1,13 @@
 package ipam_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/ipam/alloc"
 	"github.com/ndp6/ndp6/ipam/source"
+	"github.com/ndp6/ndp6/netutil/inet"
 )
 
 // TestAddresses asks for addresses in every way that Docker has.
@@ -50,6 +52,39 @@ ndp6,pool=2001:db8::/112 fe80::1/64
 2001:db8::1/112
 > endpoint 2001:db8::/112 mac=03
 2001:db8::2/112
+`},
+		{name: "an allotment of 16 addresses", edit: func(_ *ipam.Config, f *source.Facts) {
+			f.Uplink, f.OnLink = "eth0", []netip.Prefix{netip.MustParsePrefix("2001:db8::/124")}
+			f.Foreign.Addrs = []inet.HostAddr{{Addr: netip.MustParseAddr("2001:db8::2"), Link: "eth0"}}
+			f.Foreign.Routers = []inet.HostAddr{{Addr: netip.MustParseAddr("2001:db8::1"), Link: "eth0"}}
+			f.Foreign.Routes = []inet.HostRoute{{Dst: netip.MustParsePrefix("2001:db8::/124"), Link: "eth0"}}
+		}, script: `
+> pool6
+ndp6,pool=2001:db8::8/125 fe80::1/64
+> endpoint 2001:db8::8/125 mac=02
+2001:db8::9/125
+> endpoint 2001:db8::8/125 mac=03
+2001:db8::a/125
+> endpoint 2001:db8::8/125 mac=04
+2001:db8::b/125
+> endpoint 2001:db8::8/125 mac=05
+2001:db8::c/125
+> release 2001:db8::8/125 2001:db8::a
+ok
+> endpoint 2001:db8::8/125 mac=06
+2001:db8::d/125
+> endpoint 2001:db8::8/125 mac=07
+2001:db8::e/125
+> endpoint 2001:db8::8/125 mac=08
+2001:db8::f/125
+> endpoint 2001:db8::8/125 mac=09
+2001:db8::a/125
+> endpoint 2001:db8::8/125 mac=0a
+error: pool 2001:db8::8/125: no free address left, 7 leased: remove containers, or create the network with a shorter --subnet
+> pool6
+ndp6,pool=2001:db8::4/126 fe80::1/64
+> endpoint 2001:db8::4/126 mac=02
+2001:db8::5/126
 `},
 		{name: "two containers with one MAC", script: `
 > pool6 2001:db8::/80

@@ -54,7 +54,7 @@ func (m *IPAM) RequestPool(ctx context.Context, r *ipam.RequestPoolRequest) (*ip
 	if err != nil {
 		return nil, fmt.Errorf("learn what the host uses: %w", err)
 	}
-	p, err := m.lend(want, r.V6, facts)
+	p, err := m.lend(want, r.V6, options.wish, facts)
 	if err != nil {
 		return nil, err
 	}
@@ -70,14 +70,14 @@ func (m *IPAM) reconfirm(want Pool) (*pool, error) {
 
 // lend makes a new pool of want, whose prefix is the zero value when it is to be
 // chosen.
-func (m *IPAM) lend(want Pool, v6 bool, facts source.Facts) (*pool, error) {
+func (m *IPAM) lend(want Pool, v6 bool, wish source.Wish, facts source.Facts) (*pool, error) {
 	m.changes.Lock()
 	defer m.changes.Unlock()
-	choice, err := m.choose(want.Prefix, v6, facts)
+	choice, err := m.choose(want.Prefix, v6, wish, facts)
 	if err != nil {
 		return nil, err
 	}
-	want.Prefix, want.Source, want.Since = choice.Prefix, choice.From, now()
+	want.Prefix, want.Source, want.Reason, want.Since = choice.Prefix, choice.From, choice.Reason, now()
 	p := newPool(want, time.Now())
 	p.creating = true
 	if err := m.add(p); err != nil {
@@ -87,22 +87,39 @@ func (m *IPAM) lend(want Pool, v6 bool, facts source.Facts) (*pool, error) {
 	return p, nil
 }
 
-func (m *IPAM) choose(given netip.Prefix, v6 bool, facts source.Facts) (source.Choice, error) {
+func (m *IPAM) choose(given netip.Prefix, v6 bool, wish source.Wish, facts source.Facts) (source.Choice, error) {
 	used := m.prefixes()
 	switch {
 	case given.IsValid():
+		if v6 {
+			if err := m.checkWish(given, wish, facts); err != nil {
+				return source.Choice{}, err
+			}
+		}
 		if err := inet.CheckOverlap(given, used); err != nil {
 			return source.Choice{}, err
 		}
 		if err := facts.Foreign.CheckPool(given); err != nil {
 			return source.Choice{}, err
 		}
-		return source.Choice{Prefix: given, From: "given", Reason: "asked for"}, nil
+		return source.Choice{Prefix: given, From: "given", Reason: "asked for with --subnet"}, nil
 	case v6:
-		return m.source.IPv6(facts, used)
+		return m.source.IPv6(facts, used, wish)
 	default:
 		return m.source.IPv4(facts, used)
 	}
+}
+
+// checkWish says where a pool that is given is not as its request wishes. A pool
+// that was chosen once is given with the same wish at a replay.
+func (m *IPAM) checkWish(given netip.Prefix, wish source.Wish, facts source.Facts) error {
+	switch {
+	case wish.Bits != 0 && wish.Bits != given.Bits():
+		return fmt.Errorf("--ipam-opt %s=%d contradicts --subnet %s: leave one of them out", optionPrefixLen, wish.Bits, given)
+	case wish.From != "" && wish.From != source.Auto && !m.source.Has(wish.From, facts, given):
+		return fmt.Errorf("--ipam-opt %s=%s contradicts --subnet %s, which is from elsewhere: leave one of them out", optionSource, wish.From, given)
+	}
+	return nil
 }
 
 // withoutIPv4 reports whether r asks for the pool that stands for "no IPv4". A

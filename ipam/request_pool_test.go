@@ -9,6 +9,12 @@ import (
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
+// anUplink is a host with an on-link prefix and one that is routed to it.
+func anUplink(_ *ipam.Config, f *source.Facts) {
+	f.MachineID, f.Uplink = "0123456789abcdef0123456789abcdef", "eth0"
+	f.OnLink, f.Routed = []netip.Prefix{netip.MustParsePrefix("2001:db8::/64")}, []netip.Prefix{netip.MustParsePrefix("2001:db8:5::/64")}
+}
+
 // TestPools asks for pools, given and not.
 func TestPools(t *testing.T) {
 	playAll(t, []scripted{
@@ -77,7 +83,7 @@ ndp6,pool=2001:db8::/80,iid=sequential fe80::1/64
 > pool6 2001:db8:1::/80 ndp6.iid=eui64
 error: --ipam-opt ndp6.iid=eui64: mode "eui64" is unknown: use one of mac, name, sequential, opaque, packed
 > pool6 2001:db8:1::/80 ndp6.base=1
-error: --ipam-opt ndp6.base=1: option is unknown: use ndp6.iid or ndp6.ipv4
+error: --ipam-opt ndp6.base=1: option is unknown: use one of ndp6.iid, ndp6.ipv4, ndp6.prefix_len, ndp6.source
 > pool4 ndp6.ipv4=maybe
 error: --ipam-opt ndp6.ipv4=maybe: value "maybe" is unknown: use none, or leave the option out
 > pool4 10.1.0.0/24 ndp6.ipv4=none
@@ -113,7 +119,7 @@ ndp6,ipv4=none 0.0.0.0/0
 > pool4 10.1.0.0/24
 ndp6,pool=10.1.0.0/24
 > pool6
-ndp6,pool=fd00:1:2::/80 fe80::1/64
+ndp6,pool=fd00:1:2:0:8f1a::/80 fe80::1/64
 `},
 		{name: "prefixes that are chosen", edit: func(c *ipam.Config, f *source.Facts) {
 			c.Blocks = []netip.Prefix{netip.MustParsePrefix("2001:db8:a::/79")}
@@ -124,7 +130,7 @@ ndp6,pool=2001:db8:a::/80 fe80::1/64
 > pool6
 ndp6,pool=2001:db8:a:0:1::/80 fe80::1/64
 > pool6
-ndp6,pool=fd00:1:2::/80 fe80::1/64
+ndp6,pool=fd00:1:2:0:8f1a::/80 fe80::1/64
 > pool4
 ndp6,pool=10.166.1.0/24
 > pool4
@@ -133,6 +139,69 @@ ndp6,pool=10.166.2.0/24
 ok
 > pool6
 ndp6,pool=2001:db8:a::/80 fe80::1/64
+`},
+		{name: "blocks of several lengths, through restarts", edit: func(c *ipam.Config, _ *source.Facts) {
+			c.Blocks = []netip.Prefix{netip.MustParsePrefix("2001:db8:a::/79"), netip.MustParsePrefix("2002:c000:201::/96"), netip.MustParsePrefix("fd00:9::/48")}
+		}, script: `
+> pool6
+ndp6,pool=2001:db8:a::/80 fe80::1/64
+> plugin
+ok
+> pool6
+ndp6,pool=2001:db8:a:0:1::/80 fe80::1/64
+> host
+ok
+> pool6
+ndp6,pool=2002:c000:201::/96 fe80::1/64
+> plugin
+ok
+> pool6
+ndp6,pool=fd00:9::/80 fe80::1/64
+> free 2001:db8:a::/80
+ok
+> plugin
+ok
+> pool6
+ndp6,pool=2001:db8:a::/80 fe80::1/64
+> pool6
+ndp6,pool=fd00:9:0:0:1::/80 fe80::1/64
+`},
+		{name: "source and length, by option", edit: anUplink, script: `
+> pool6 ndp6.prefix_len=96
+ndp6,pool=2001:db8::abc7:3e9:0:0/96 fe80::1/64
+> pool6 ndp6.source=ula ndp6.prefix_len=72
+ndp6,pool=fd00:1:2:0:4800::/72 fe80::1/64
+> pool6 ndp6.source=routed
+ndp6,pool=2001:db8:5:0:1::/80 fe80::1/64
+> pool6 ndp6.source=block
+error: choose an IPv6 pool from block: no block is configured: use another --ipam-opt ndp6.source or --pool-source, there is on-link prefix 2001:db8::/64 of uplink "eth0", prefix 2001:db8:5::/64 that is routed to the host, unique local prefix fd00:1:2::/48; or give --subnet: conflict
+> pool6 ndp6.source=given
+error: --ipam-opt ndp6.source=given: want one of auto, block, uplink, routed, ula
+> pool6 ndp6.prefix_len=63
+error: --ipam-opt ndp6.prefix_len=63: want a number from 64 to 126
+> pool6 2001:db8:0:0:1::/80 ndp6.prefix_len=96
+error: --ipam-opt ndp6.prefix_len=96 contradicts --subnet 2001:db8:0:0:1::/80: leave one of them out
+> pool6 2001:db8:0:0:1::/80 ndp6.source=ula
+error: --ipam-opt ndp6.source=ula contradicts --subnet 2001:db8:0:0:1::/80, which is from elsewhere: leave one of them out
+> pool6 2001:db8:0:0:1::/80 ndp6.source=uplink ndp6.prefix_len=80
+ndp6,pool=2001:db8:0:0:1::/80 fe80::1/64
+> pool4 10.1.0.0/24 ndp6.source=uplink ndp6.prefix_len=80
+ndp6,pool=10.1.0.0/24
+> dockerd
+ok
+> pool6 2001:db8:5:0:1::/80 ndp6.source=routed
+ndp6,pool=2001:db8:5:0:1::/80 fe80::1/64
+`},
+		{name: "source and length, by setting", edit: func(c *ipam.Config, f *source.Facts) {
+			anUplink(c, f)
+			c.Wish = source.Wish{From: source.ULA, Bits: 64}
+		}, script: `
+> pool6
+ndp6,pool=fd00:1:2:9089::/64 fe80::1/64
+> pool6 ndp6.source=auto ndp6.prefix_len=80
+ndp6,pool=2001:db8:0:0:afb0::/80 fe80::1/64
+> pool6 2001:db8:0:0:1::/80
+ndp6,pool=2001:db8:0:0:1::/80 fe80::1/64
 `},
 		{name: "lost store", script: `
 > gateway ndp6,pool=2001:db8::/80,iid=sequential fe80::1

@@ -36,7 +36,7 @@ func newSweeper(s settings.Settings, networks *driver.Driver, addresses *ipam.IP
 
 // newAdmin returns the task that serves the status, none where its socket
 // cannot be made: containers do not need it.
-func newAdmin(s settings.Settings, networks *driver.Driver, log *slog.Logger, open *closers) []task {
+func newAdmin(s settings.Settings, networks *driver.Driver, addresses *ipam.IPAM, log *slog.Logger, open *closers) []task {
 	l, err := wire.Listen(admin.Socket(s.StateDir))
 	if err != nil {
 		log.Warn("status not served", "err", err)
@@ -46,7 +46,7 @@ func newAdmin(s settings.Settings, networks *driver.Driver, log *slog.Logger, op
 	started := time.Now().UTC().Truncate(time.Second)
 	server := &admin.Server{Log: log, Status: func(ctx context.Context) (admin.Status, error) {
 		status, err := networks.Status(ctx)
-		return admin.Status{Schema: admin.Schema, Started: started, Status: status}, err
+		return admin.Status{Schema: admin.Schema, Started: started, Status: status, Pools: addresses.Pools()}, err
 	}}
 	return []task{func(ctx context.Context) error { return server.Run(ctx, l) }}
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/ndp6/ndp6/driver/reconcile"
 	"github.com/ndp6/ndp6/ipam/source"
-	"github.com/ndp6/ndp6/netutil/inet"
 )
 
 // facts tells the IPAM driver what the network driver's host uses: the two
@@ -27,12 +26,7 @@ func (f facts) Facts(context.Context) (source.Facts, error) {
 	if err != nil {
 		return fs, nil //nolint:nilerr // a host without an uplink gets a unique local prefix.
 	}
-	fs.Uplink = u.Name
-	for _, p := range u.OnLink {
-		if inet.IsGUA(p.Addr()) {
-			fs.OnLink = append(fs.OnLink, p)
-		}
-	}
+	fs.Uplink, fs.OnLink, fs.Routed = u.Name, u.OnLink, u.Routed
 	return fs, nil
 }
 

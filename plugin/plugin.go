@@ -18,6 +18,7 @@ import (
 	"github.com/ndp6/ndp6/driver/reconcile"
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/ipam/source"
 	"github.com/ndp6/ndp6/netutil/hostport"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
@@ -79,7 +80,7 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	if err != nil {
 		return err
 	}
-	beside := append(newSweeper(s, networks, addresses, soon, records, log), newAdmin(s, networks, log, &open)...)
+	beside := append(newSweeper(s, networks, addresses, soon, records, log), newAdmin(s, networks, addresses, log, &open)...)
 	return answer(ctx, s.Sockets, networks, addresses, beside, log)
 }
 
@@ -124,6 +125,7 @@ func newIPAM(s settings.Settings, host *reconcile.Host, stale func(), records *s
 		Blocks:    s.Pools,
 		IPv4Pools: s.IPv4Pools,
 		NoIPv4:    s.NoIPv4,
+		Wish:      source.Wish{From: s.PoolSource, Bits: s.PrefixLen},
 		IID:       s.IID,
 		Stale:     stale,
 	})

@@ -5,12 +5,9 @@ import (
 	"net/netip"
 )
 
-// Longest prefixes that hold a gateway and an endpoint beside the addresses
-// that standards reserve.
-const (
-	maxBits6 = 126
-	maxBits4 = 30
-)
+// maxBits4 is the longest prefix that holds a gateway and an endpoint beside
+// the addresses that standards reserve.
+const maxBits4 = 30
 
 // CheckGiven says why no network can use pool, whatever the host, nil if one can.
 func CheckGiven(pool netip.Prefix) error {

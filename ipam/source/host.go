@@ -18,8 +18,11 @@ type Facts struct {
 	MachineID string
 	// Uplink is the link towards the router, empty when there is none.
 	Uplink string
-	// OnLink are the global on-link prefixes of the uplink.
+	// OnLink are the on-link prefixes of the uplink, those that the host prefers
+	// first. Only global ones count.
 	OnLink []netip.Prefix
+	// Routed are the global prefixes that are routed to the host.
+	Routed []netip.Prefix
 	// Foreign are the addresses and routes of the host that are not ndp6's.
 	Foreign inet.Foreign
 }

@@ -1,8 +1,6 @@
 package source
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,6 +14,8 @@ const (
 	// poolBits6 is the longest that has room for a MAC.
 	poolBits6 = 80
 	poolBits4 = 24
+	// subnetBits is the length of a link's prefix.
+	subnetBits = 64
 )
 
 // Config says what an operator set, and what the host keeps.
@@ -26,6 +26,8 @@ type Config struct {
 	IPv4 []netip.Prefix
 	// ULA is the host's own unique local /48, as RandomULA made it once.
 	ULA netip.Prefix
+	// Wish is what requests that wish for nothing get.
+	Wish Wish
 }
 
 // A Source chooses prefixes. It keeps no state: what is in use comes with each
@@ -33,14 +35,15 @@ type Config struct {
 type Source struct {
 	blocks, ranges []netip.Prefix
 	ula            netip.Prefix
+	wish           Wish
 }
 
 // A Choice is a prefix and why it was taken.
 type Choice struct {
 	Prefix netip.Prefix
-	// From is "block", "uplink" or "ula" for IPv6, "range" for IPv4.
+	// From is a From other than Auto for IPv6, "range" for IPv4.
 	From string
-	// Reason says for the log why no earlier source was taken.
+	// Reason says for people what the prefix was taken from, and why nothing else.
 	Reason string
 }
 
@@ -60,7 +63,7 @@ func New(c Config) (*Source, error) {
 	if !inet.IsULA(c.ULA) || c.ULA.Bits() != ulaBits {
 		return nil, fmt.Errorf("unique local prefix %s is not a /%d of fd00::/8", c.ULA, ulaBits)
 	}
-	return &Source{blocks: blocks, ranges: ranges, ula: c.ULA.Masked()}, nil
+	return &Source{blocks: blocks, ranges: ranges, ula: c.ULA.Masked(), wish: c.Wish.or(Wish{Auto, poolBits6})}, nil
 }
 
 // DefaultIPv4 is the range of IPv4 pools when none is configured: private, and
@@ -84,39 +87,41 @@ func checkBlocks(blocks []netip.Prefix, is4 bool) ([]netip.Prefix, error) {
 	return masked, nil
 }
 
-// IPv6 chooses a pool that overlaps none of used and nothing of the host: from
-// a configured block, from the uplink's on-link prefix, from the unique local
-// prefix. It fails with an error that wraps inet.ErrConflict when all are full.
-func (s *Source) IPv6(f Facts, used []netip.Prefix) (Choice, error) {
-	var passed []string
-	for _, b := range s.blocks {
-		length := max(b.Bits(), poolBits6)
-		if p, ok := freeSubnet(b, length, 0, 0, obstacles(f.Foreign, used, length)); ok {
-			return Choice{Prefix: p, From: "block", Reason: reason(passed, "configured block "+b.String())}, nil
+// IPv6 chooses a pool that overlaps none of used and nothing of the host. Where
+// the wish names no kind of prefix, it is taken from the first that has room.
+// Its error wraps inet.ErrConflict.
+func (s *Source) IPv6(f Facts, used []netip.Prefix, w Wish) (Choice, error) {
+	w = w.or(s.wish)
+	var passed, beside []string
+	for _, from := range kinds() {
+		found := s.origins(from, f)
+		wanted := w.From == Auto || w.From == from
+		if wanted && len(found) == 0 && (from != Block || w.From == Block) {
+			passed = append(passed, absent(from, f))
 		}
-		passed = append(passed, fmt.Sprintf("configured block %s is used up", b))
-	}
-	busy := obstacles(f.Foreign, used, poolBits6)
-	global := slices.DeleteFunc(slices.Clone(f.OnLink), func(p netip.Prefix) bool { return !inet.IsGUA(p.Addr()) })
-	if len(global) == 0 {
-		passed = append(passed, fmt.Sprintf("uplink %q has no global on-link prefix", f.Uplink))
-	}
-	for _, b := range global {
-		b = b.Masked()
-		if b.Bits() >= poolBits6 {
-			passed = append(passed, fmt.Sprintf("on-link prefix %s of uplink %q is too long to take a /%d from", b, f.Uplink, poolBits6))
-			continue
+		for _, o := range found {
+			if !wanted {
+				beside = append(beside, o.name)
+				continue
+			}
+			p, why := s.take(o, w.Bits, f, used)
+			if why == "" {
+				return Choice{Prefix: p, From: string(from), Reason: o.reason(passed)}, nil
+			}
+			passed = append(passed, o.name+" "+why)
 		}
-		if p, ok := freeSubnet(b, poolBits6, 1, s.start(f.MachineID, b), busy); ok {
-			return Choice{Prefix: p, From: "uplink", Reason: reason(passed, fmt.Sprintf("on-link prefix %s of uplink %q", b, f.Uplink))}, nil
-		}
-		passed = append(passed, fmt.Sprintf("on-link prefix %s of uplink %q is used up", b, f.Uplink))
 	}
-	if p, ok := freeSubnet(s.ula, poolBits6, 0, 0, busy); ok {
-		return Choice{Prefix: p, From: "ula", Reason: reason(passed, "unique local prefix "+s.ula.String())}, nil
+	why := strings.Join(passed, ", ")
+	if w.From != Auto {
+		return Choice{}, fmt.Errorf("choose an IPv6 pool from %s: %s: use another --ipam-opt ndp6.source or --pool-source, there is %s; or give --subnet: %w",
+			w.From, why, strings.Join(beside, ", "), inet.ErrConflict)
 	}
-	passed = append(passed, fmt.Sprintf("unique local prefix %s is used up", s.ula))
-	return Choice{}, fmt.Errorf("choose an IPv6 pool: %s: give --subnet, or a block to --pools: %w", strings.Join(passed, ", "), inet.ErrConflict)
+	return Choice{}, fmt.Errorf("choose an IPv6 pool: %s: give --subnet, or a block to --pools: %w", why, inet.ErrConflict)
+}
+
+// Has reports whether p is inside a prefix that pools of this kind come from.
+func (s *Source) Has(from From, f Facts, p netip.Prefix) bool {
+	return slices.ContainsFunc(s.origins(from, f), func(o origin) bool { return inet.Covers(o.prefix, p) })
 }
 
 // IPv4 chooses a pool that overlaps none of used and no route of the host. Its
@@ -125,7 +130,7 @@ func (s *Source) IPv4(f Facts, used []netip.Prefix) (Choice, error) {
 	names := make([]string, 0, len(s.ranges))
 	for _, r := range s.ranges {
 		length := max(r.Bits(), poolBits4)
-		if p, ok := freeSubnet(r, length, 0, 0, obstacles(f.Foreign, used, length)); ok {
+		if p, ok := freeSubnet(r, length, 0, 0, obstacles(f.Foreign, used, r, length)); ok {
 			return Choice{Prefix: p, From: "range", Reason: "IPv4 range " + r.String()}, nil
 		}
 		names = append(names, r.String())
@@ -134,32 +139,10 @@ func (s *Source) IPv4(f Facts, used []netip.Prefix) (Choice, error) {
 		poolBits4, strings.Join(names, ", "), inet.ErrConflict)
 }
 
-// start is the index that this machine begins at, so that hosts on one link
-// rarely meet. It is never 0: people number their routers and hosts there.
-func (s *Source) start(machineID string, block netip.Prefix) uint64 {
-	if machineID == "" {
-		machineID = s.ula.String() // as random, and as lasting
+// reason says that o was taken, and why nothing before it.
+func (o origin) reason(passed []string) string {
+	if len(passed) == 0 {
+		return o.name
 	}
-	sum := sha256.Sum256([]byte("ndp6 pool\x00" + block.String() + "\x00" + machineID))
-	return binary.BigEndian.Uint64(sum[:])%(countSubnets(block, poolBits6)-1) + 1
-}
-
-// obstacles are the prefixes that a chosen pool of the given length must not
-// overlap. An IPv6 route that is shorter than the pool is none: the pool is to
-// be inside it.
-func obstacles(f inet.Foreign, used []netip.Prefix, length int) []netip.Prefix {
-	busy := slices.Clone(used)
-	for _, a := range f.Addrs {
-		busy = append(busy, netip.PrefixFrom(a.Addr.WithZone(""), a.Addr.BitLen()))
-	}
-	for _, r := range f.Routes {
-		if r.Dst.Addr().Is4() || r.Dst.Bits() >= length {
-			busy = append(busy, r.Dst.Masked())
-		}
-	}
-	return busy
-}
-
-func reason(passed []string, taken string) string {
-	return strings.Join(append(passed, taken), ", ")
+	return o.name + ", because " + strings.Join(passed, " and ")
 }

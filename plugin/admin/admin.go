@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/ipam"
 )
 
 // Schema is the number of the form that Status has in JSON. It changes when
@@ -49,6 +50,8 @@ type Status struct {
 	// Started is when the process was ready.
 	Started time.Time `json:"started"`
 	driver.Status
+	// Pools are those of ndp6's IPAM driver, whether or not a network has them.
+	Pools []ipam.PoolStatus `json:"pools"`
 }
 
 // Findings counts what an operator should look at.

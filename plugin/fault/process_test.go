@@ -150,10 +150,6 @@ func (f facts) Facts(context.Context) (source.Facts, error) {
 		return source.Facts{}, err
 	}
 	fs := source.Facts{MachineID: "a machine", Uplink: u.Name, Foreign: f.host.Foreign()}
-	for _, p := range u.OnLink {
-		if inet.IsGUA(p.Addr()) {
-			fs.OnLink = append(fs.OnLink, p)
-		}
-	}
+	fs.OnLink, fs.Routed = u.OnLink, u.Routed
 	return fs, nil
 }

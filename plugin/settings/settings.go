@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ndp6/ndp6/ipam/alloc"
+	"github.com/ndp6/ndp6/ipam/source"
 )
 
 // Settings is how an operator wants the process to run. It is made by [Read].
@@ -25,6 +26,10 @@ type Settings struct {
 	Uplink string
 	// Pools are IPv6 blocks to take pools from, none by default.
 	Pools []netip.Prefix
+	// PoolSource and PrefixLen are where IPv6 pools that are not given come from,
+	// and how long they are.
+	PoolSource source.From
+	PrefixLen  int
 	// IPv4Pools are the blocks to take IPv4 pools from, none when NoIPv4 is set.
 	IPv4Pools []netip.Prefix
 	// NoIPv4 gives networks that name no IPv4 pool none at all.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ndp6/ndp6/ipam/alloc"
+	"github.com/ndp6/ndp6/ipam/source"
 	"github.com/ndp6/ndp6/plugin/settings"
 )
 
@@ -36,9 +37,11 @@ func defaults(change func(*settings.Settings)) settings.Settings {
 		SysctlDir: "/proc/sys/net",
 		Firewalld: true,
 		IID:       alloc.MAC,
+		PrefixLen: 80,
 		LogLevel:  slog.LevelInfo,
 		LogFormat: settings.Text,
 
+		PoolSource:   source.Auto,
 		ResyncPeriod: time.Minute,
 		DockerSocket: "/run/docker.sock",
 	}
@@ -61,7 +64,7 @@ func TestRead(t *testing.T) {
 		},
 		{
 			name: "every flag",
-			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --iid name --sysctls check --sysctl-dir /hostnet --firewalld ignore --docker-socket /run/d.sock --resync-period 1s --log-level debug --log-format json",
+			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --sysctls check --sysctl-dir /hostnet --firewalld ignore --docker-socket /run/d.sock --resync-period 1s --log-level debug --log-format json",
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock"},
 				StateDir:  "/srv/ndp6",
@@ -71,9 +74,11 @@ func TestRead(t *testing.T) {
 				Sysctls:   settings.Check,
 				SysctlDir: "/hostnet",
 				IID:       alloc.Name,
+				PrefixLen: 64,
 				LogLevel:  slog.LevelDebug,
 				LogFormat: settings.JSON,
 
+				PoolSource:   source.ULA,
 				ResyncPeriod: time.Second,
 				DockerSocket: "/run/d.sock",
 			},
@@ -82,7 +87,7 @@ func TestRead(t *testing.T) {
 			name: "every variable",
 			env: map[string]string{
 				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
-				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_IID": "packed",
+				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_POOL_SOURCE": "routed", "NDP6_PREFIX_LEN": "96", "NDP6_IID": "packed",
 				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
 			},
 			want: settings.Settings{
@@ -94,9 +99,11 @@ func TestRead(t *testing.T) {
 				Sysctls:   settings.Check,
 				SysctlDir: "/hostnet",
 				IID:       alloc.Packed,
+				PrefixLen: 96,
 				LogLevel:  slog.LevelError,
 				LogFormat: settings.JSON,
 
+				PoolSource:   source.Routed,
 				ResyncPeriod: 150 * time.Second,
 			},
 		},
@@ -174,6 +181,9 @@ func TestBadValues(t *testing.T) {
 		{"overlap", "pools", "fd00:1::/48,fd00:1:0:1::/64", `--pools (NDP6_POOLS) "fd00:1::/48,fd00:1:0:1::/64": fd00:1:0:1::/64 overlaps fd00:1::/48: want one of the two`},
 		{"IPv6 for IPv4", "ipv4-pools", "fd00::/48", `--ipv4-pools (NDP6_IPV4_POOLS) "fd00::/48": fd00::/48 is not unicast IPv4: want a prefix such as 10.166.0.0/16, or none`},
 		{"no IPv4 pools", "ipv4-pools", "", `--ipv4-pools (NDP6_IPV4_POOLS) "": want prefixes such as 10.166.0.0/16, or none`},
+		{"pool source", "pool-source", "given", `--pool-source (NDP6_POOL_SOURCE) "given": want one of auto, block, uplink, routed, ula`},
+		{"short prefix", "prefix-len", "56", `--prefix-len (NDP6_PREFIX_LEN) "56": want a number from 64 to 126`},
+		{"prefix with a slash", "prefix-len", "/80", `--prefix-len (NDP6_PREFIX_LEN) "/80": want a number from 64 to 126`},
 		{"iid", "iid", "random", `--iid (NDP6_IID) "random": want one of mac, name, sequential, opaque, packed`},
 		{"sysctls", "sysctls", "Manage", `--sysctls (NDP6_SYSCTLS) "Manage": want one of manage, check`},
 		{"period without a unit", "resync-period", "60", `--resync-period (NDP6_RESYNC_PERIOD) "60": not a duration: want one such as 60s or 5m`},
@@ -245,6 +255,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("pools", "2001:db8::/32,fd00::/8")
 	f.Add("ipv4-pools", "10.0.0.0/8")
 	f.Add("ipv4-pools", "none")
+	f.Add("prefix-len", "64")
 	f.Add("log-level", "debug")
 	f.Add("resync-period", "1h")
 	f.Fuzz(func(t *testing.T, flag, value string) {
@@ -256,6 +267,9 @@ func FuzzRead(f *testing.F) {
 			if p != p.Masked() || p.Addr().Is4() != (i >= len(s.Pools)) {
 				t.Errorf("--%s=%q gave pool %s", flag, value, p)
 			}
+		}
+		if s.PrefixLen < 64 || s.PrefixLen > 126 {
+			t.Errorf("--%s=%q gave length %d", flag, value, s.PrefixLen)
 		}
 		if s.ResyncPeriod < time.Second || len(s.Sockets) == 0 || s.NoIPv4 == (len(s.IPv4Pools) > 0) || len(s.Uplink) == 0 || len(s.Uplink) > 15 {
 			t.Errorf("--%s=%q gave %+v", flag, value, s)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ndp6/ndp6/ipam/alloc"
+	"github.com/ndp6/ndp6/ipam/source"
 )
 
 // A setting is one row of the table that drives flags, environment and
@@ -55,9 +56,30 @@ func table() []setting {
 			flag: "pools", env: "NDP6_POOLS", placeholder: "PREFIX,...", list: true,
 			value: "",
 			title: "IPv6 blocks for networks without an IPv6 --subnet",
-			more:  "Each network gets a /80. With none, it is one of the uplink's on-link /64, else of a random unique local /48.",
+			more:  "Of any length, tried in their order. Each network gets a /80, or what --prefix-len says.",
 			set: func(s *Settings, v string) (err error) {
 				s.Pools, err = parsePools(v, ipv6())
+				return err
+			},
+		},
+		{
+			flag: "pool-source", env: "NDP6_POOL_SOURCE", placeholder: "SOURCE",
+			value: string(source.Auto),
+			title: "where pools of networks without an IPv6 --subnet come from",
+			more: "block: --pools. uplink: its global on-link prefix. routed: a global prefix that is routed to the host. ula: a random unique local /48.\n" +
+				"      auto: the first of these that there is. A network's own is --ipam-opt ndp6.source=SOURCE.",
+			set: func(s *Settings, v string) (err error) {
+				s.PoolSource, err = source.ParseFrom(v)
+				return err
+			},
+		},
+		{
+			flag: "prefix-len", env: "NDP6_PREFIX_LEN", placeholder: "LENGTH",
+			value: "80",
+			title: "length of those pools",
+			more:  "64 to 126; beyond 80, addresses are numbered one by one. A network's own is --ipam-opt ndp6.prefix_len=LENGTH.",
+			set: func(s *Settings, v string) (err error) {
+				s.PrefixLen, err = source.ParseBits(v)
 				return err
 			},
 		},
