@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/ipam/alloc"
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/plugin/admin"
 	"github.com/ndp6/ndp6/plugin/wire"
@@ -67,6 +69,10 @@ func full() admin.Status {
 			Problems: []driver.ProblemStatus{{Owner: "a", Error: "broken", Since: time.Unix(0, 0).UTC(), Attempts: 2, Retry: time.Unix(9, 0).UTC()}},
 			Drift:    []string{"add veth x"},
 		},
+		Pools: []ipam.PoolStatus{{
+			Prefix: netip.MustParsePrefix("2001:db8:0:0:a::/80"), Source: "uplink", Reason: "on-link prefix 2001:db8::/64 of uplink \"eth0\"",
+			IID: alloc.MAC, Leases: 1,
+		}},
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/plugin/admin"
 	"github.com/ndp6/ndp6/plugin/settings"
 )
@@ -22,7 +23,7 @@ import (
 // the command's result says what was found.
 var errFindings = errors.New("findings")
 
-const statusLong = `Show the networks and endpoints of the ndp6 that runs on this host, and what is
+const statusLong = `Show the networks, pools and endpoints of the ndp6 that runs on this host, and what is
 not as it should be: problems that it keeps trying to repair, drift between its
 plan and the kernel, and addresses withdrawn because another host has them.
 
@@ -68,9 +69,11 @@ func printStatus(out io.Writer, s admin.Status) error {
 	var b strings.Builder
 	for _, n := range s.Networks {
 		printNetwork(&b, n)
+		printPools(&b, n.Pools, s.Pools)
 		printEndpoints(&b, s.Endpoints, n.ID)
 		b.WriteByte('\n')
 	}
+	printOthers(&b, s.Networks, s.Pools)
 	for _, p := range s.Problems {
 		fmt.Fprintf(&b, "problem of %s:\n", owner(s, p.Owner))
 		for line := range strings.Lines(p.Error) {
@@ -108,25 +111,14 @@ func printNetwork(b *strings.Builder, n driver.NetworkStatus) {
 		towards = "no uplink: " + n.UplinkOption
 	}
 	fmt.Fprintf(b, "network %s  bridge %s  %s\n", short(n.ID), n.Bridge, towards)
+	if n.Internal && n.Mode == plan.Routed {
+		return // to nowhere
+	}
 	fmt.Fprintf(b, "mode %s", n.Mode)
 	if n.Reason != "" { // Records of older versions have none.
 		b.WriteString(": " + n.Reason)
 	}
 	b.WriteByte('\n')
-	for _, p := range n.Pools {
-		line := "pool " + p.Prefix.String()
-		switch gateway := "gateway " + p.Gateway.String(); {
-		case !p.Gateway.IsValid():
-		case len(line)+2+len(gateway) > 80:
-			line += "\n     " + gateway
-		default:
-			line += "  " + gateway
-		}
-		b.WriteString(line + "\n")
-		for _, outside := range p.Outside {
-			b.WriteString("     outside " + outside.String() + "\n")
-		}
-	}
 }
 
 // printEndpoints writes an address a line. The widest table takes 80 columns.
