@@ -16,6 +16,7 @@ type Endpoint struct {
 	Bridge    string       // of its network
 	MAC       inet.MAC     // the only one that it may use
 	Addrs     []netip.Addr // its addresses of both families, but for the link-local one that its MAC gives
+	Elsewhere []netip.Addr // its container's on other networks: answers to them leave by the default route, which may be here
 	Open      bool         // everybody may reach it, whatever is published
 	Unguarded bool         // it may send under any MAC and address
 	Isolated  bool         // its network is
@@ -25,6 +26,7 @@ type Endpoint struct {
 // Equal reports whether o is the same in all. Order matters.
 func (e Endpoint) Equal(o Endpoint) bool {
 	return e.Port == o.Port && e.Bridge == o.Bridge && e.MAC == o.MAC && slices.Equal(e.Addrs, o.Addrs) &&
+		slices.Equal(e.Elsewhere, o.Elsewhere) &&
 		e.Open == o.Open && e.Unguarded == o.Unguarded && e.Isolated == o.Isolated && slices.Equal(e.Published, o.Published)
 }
 
@@ -33,6 +35,9 @@ func (e Endpoint) String() string {
 	words := []string{e.Port, "bridge", e.Bridge, "mac", e.MAC.String()}
 	for _, a := range e.Addrs {
 		words = append(words, "addr", a.String())
+	}
+	for _, a := range e.Elsewhere {
+		words = append(words, "elsewhere", a.String())
 	}
 	for _, flag := range []struct {
 		set  bool
@@ -61,7 +66,7 @@ func Elements(e Endpoint) nft.Group {
 		g.bridge("mac_nd", port, nft.LLA(e.MAC))
 		// Whatever addresses it is given, its kernel makes this one.
 		g.bridge("ip6_ok", port, nft.Addr(inet.LinkLocal(e.MAC)))
-		for _, a := range e.Addrs {
+		for _, a := range slices.Concat(e.Addrs, e.Elsewhere) {
 			g.bridge("ip"+suffix(a)+"_ok", port, nft.Addr(a))
 		}
 	}

@@ -40,6 +40,15 @@ func TestElements(t *testing.T) {
 			line: "ndh-box bridge nd-web mac 02:42:ac:11:00:02 addr 2001:db8::2 addr 192.0.2.2",
 		},
 		{
+			name: "on two networks", change: func(e *firewall.Endpoint) {
+				e.Elsewhere = []netip.Addr{at("2001:db8:0:1::2"), at("198.51.100.2")}
+			},
+			want: guarded + `add element bridge ndp6 ip6_ok { "ndh-box" . 2001:db8:0:1::2 }
+add element bridge ndp6 ip4_ok { "ndh-box" . 198.51.100.2 }
+`,
+			line: "ndh-box bridge nd-web mac 02:42:ac:11:00:02 addr 2001:db8::2 addr 192.0.2.2 elsewhere 2001:db8:0:1::2 elsewhere 198.51.100.2",
+		},
+		{
 			name: "all flags", change: func(e *firewall.Endpoint) { e.Open, e.Unguarded, e.Isolated = true, true, true },
 			want: `add element bridge ndp6 unguarded { "ndh-box" }
 add element bridge ndp6 peers { "ndh-box" }
