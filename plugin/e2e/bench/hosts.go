@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
-	"github.com/ndp6/ndp6/driver/firewall"
-	"github.com/ndp6/ndp6/netutil/inet"
-	"github.com/ndp6/ndp6/netutil/netns"
-	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/plugin/e2e/bench/load"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
@@ -21,12 +19,14 @@ type path struct {
 	server *load.Process
 }
 
-// Names of the paths. Each goes through a host of its own but for pathBeside,
-// which goes through that of pathNDP6.
+// Names of the paths. Each goes through a host of its own but for those that go
+// through that of pathNDP6.
 const (
 	pathPlain  = "no rules"
 	pathAlone  = "ndp6, no Docker" // no foreign rules
 	pathNDP6   = "ndp6"            // beside a Docker bridge with a container
+	pathNAT    = "ndp6 nat"        // on the same host, a port of the host
+	pathNPT    = "ndp6 nptv6"      // on the same host, under another prefix
 	pathBeside = "Docker beside"   // that container
 	pathBridge = "Docker bridge"   // without ndp6
 	pathRouted = "Docker routed"   // without ndp6, and without NAT
@@ -37,7 +37,7 @@ const (
 type builder func(ctx context.Context, number int) (paths []*path, rest func() error, err error)
 
 func (b *bench) builders() []builder {
-	return []builder{b.plain, b.alone, b.beside, b.bridge, b.routed}
+	return []builder{b.plain, b.alone, b.beside, b.bridge, b.dockerRouted}
 }
 
 // plain is a host without rules, and without the hooks for rules in its bridge.
@@ -62,7 +62,7 @@ func (b *bench) alone(ctx context.Context, number int) ([]*path, func() error, e
 		return nil, nil, err
 	}
 	p := &path{name: pathAlone}
-	return []*path{p}, func() error { return b.protect(p, host) }, b.bare(ctx, p, host, number)
+	return []*path{p}, func() error { return b.protect(host, routed(number)) }, b.bare(ctx, p, host, number)
 }
 
 // bare makes the path through a host without Docker.
@@ -70,26 +70,33 @@ func (b *bench) bare(ctx context.Context, p *path, host *lab.Node, number int) e
 	if err := b.wire(ctx, host, number); err != nil {
 		return err
 	}
-	return b.attach(ctx, p, host, number)
+	return b.attach(ctx, p, host, routed(number))
 }
 
-// beside is a host with ndp6's rules and a dockerd with an IPv6 bridge of its own.
+// beside is a host with ndp6's rules for a network of each mode, and a dockerd
+// with an IPv6 bridge of its own.
 func (b *bench) beside(ctx context.Context, number int) ([]*path, func() error, error) {
 	h, err := b.host(ctx, number)
 	if err != nil {
 		return nil, nil, err
 	}
-	p, own := &path{name: pathNDP6}, &path{name: pathBeside}
-	if err := b.attach(ctx, p, h.Node, number); err != nil {
-		return nil, nil, err
+	networks := map[string]network{pathNDP6: routed(number), pathNAT: nat(number), pathNPT: nptv6(number)}
+	own := &path{name: pathBeside}
+	var paths []*path
+	for _, name := range slices.Sorted(maps.Keys(networks)) {
+		p := &path{name: name}
+		if err := b.attach(ctx, p, h.Node, networks[name]); err != nil {
+			return nil, nil, err
+		}
+		paths = append(paths, p)
 	}
-	return []*path{p, own}, func() error {
+	return append(paths, own), func() error {
 		// The host's port of this name is taken.
 		own.target = netip.AddrPortFrom(hostAddr(number), load.Port+1)
 		if err := b.docker(ctx, own, h, "fd00:1::/64"); err != nil {
 			return err
 		}
-		return b.protect(p, h.Node)
+		return b.protect(h.Node, slices.Collect(maps.Values(networks))...)
 	}, nil
 }
 
@@ -100,10 +107,10 @@ func (b *bench) bridge(ctx context.Context, number int) ([]*path, func() error, 
 	return []*path{p}, func() error { return b.docker(ctx, p, h, "fd00:1::/64") }, err
 }
 
-// routed is the same where Docker does not translate addresses.
-func (b *bench) routed(ctx context.Context, number int) ([]*path, func() error, error) {
+// dockerRouted is the same where Docker does not translate addresses.
+func (b *bench) dockerRouted(ctx context.Context, number int) ([]*path, func() error, error) {
 	h, err := b.host(ctx, number)
-	p := &path{name: pathRouted, target: netip.AddrPortFrom(containerAddr(number), load.Port)}
+	p := &path{name: pathRouted, target: netip.AddrPortFrom(containerAddr(pool(number)), load.Port)}
 	return []*path{p}, func() error {
 		return b.docker(ctx, p, h, pool(number).String(), "-o", "com.docker.network.bridge.gateway_mode_ipv6=routed")
 	}, err
@@ -138,37 +145,4 @@ func (b *bench) docker(ctx context.Context, p *path, h *lab.Host, prefix string,
 		return err
 	}
 	return b.serve(ctx, p, container)
-}
-
-// protect makes ndp6's rules for what attach made: the ports are published at
-// the container's address and at the host's.
-func (b *bench) protect(p *path, host *lab.Node) error {
-	var rules *nft.Conn
-	err := netns.Do(host.NetNS(), func() (err error) {
-		rules, err = nft.Open()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	b.later(rules.Close)
-	mac, err := inet.ParseMAC(portMAC)
-	if err != nil {
-		return err
-	}
-	addr := p.target.Addr()
-	endpoint := firewall.Endpoint{Port: portName, Bridge: bridgeName, MAC: mac, Addrs: []netip.Addr{addr}}
-	for _, proto := range []uint8{6, 17} {
-		endpoint.Published = append(endpoint.Published, firewall.Published{
-			Proto: proto, Port: load.Port, HostAddr: netip.IPv6Unspecified(), HostPort: load.Port, Direct: true,
-		})
-	}
-	ruleset := firewall.Build(firewall.Policy{
-		Networks: []firewall.Network{{Bridge: bridgeName, Pools: []netip.Prefix{netip.PrefixFrom(addr, 64).Masked()}}},
-		Uplinks:  []string{"eth0"},
-		Guard:    true,
-	})
-	ruleset.Groups = map[string]nft.Group{"container": firewall.Elements(endpoint)}
-	_, err = rules.Ensure(ruleset)
-	return err
 }

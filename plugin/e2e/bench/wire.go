@@ -46,8 +46,14 @@ func pool(number int) netip.Prefix {
 	return netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d:a::/64", number))
 }
 
-// containerAddr is that of the first container.
-func containerAddr(number int) netip.Addr { return pool(number).Addr().Next().Next() }
+// outside is the prefix that containers of a host are known under by NPTv6,
+// which the router routes there.
+func outside(number int) netip.Prefix {
+	return netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d:b::/64", number))
+}
+
+// containerAddr is that of the first container with addresses of a prefix.
+func containerAddr(prefix netip.Prefix) netip.Addr { return prefix.Addr().Next().Next() }
 
 // wire takes a node off the LAN, whose bridge would be part of the path, and
 // connects it to the router.
@@ -61,6 +67,7 @@ func (b *bench) wire(ctx context.Context, n *lab.Node, number int) error {
 		fmt.Sprintf("link set %s addrgenmode none up", link),
 		fmt.Sprintf("addr add %s/64 dev %s nodad", host.Prev(), link),
 		fmt.Sprintf("route add %s via %s", pool(number), host),
+		fmt.Sprintf("route add %s via %s", outside(number), host),
 	); err != nil {
 		return err
 	}
@@ -69,51 +76,6 @@ func (b *bench) wire(ctx context.Context, n *lab.Node, number int) error {
 		"link set eth0 up",
 		fmt.Sprintf("route add default via %s dev eth0", host.Prev()),
 	)
-}
-
-// What attach makes on a host: the bridge, and the container's port of it.
-const (
-	bridgeName = "nd-bench"
-	portName   = "ndh-bench"
-	portMAC    = "02:42:00:00:00:0a"
-)
-
-// attach makes a bridge on a host, as ndp6 does, with a container behind it.
-func (b *bench) attach(ctx context.Context, p *path, host *lab.Node, number int) error {
-	container, err := b.lab.AddNode(ctx, "container-"+host.Name, 100+number)
-	if err != nil {
-		return err
-	}
-	if err := host.SetSysctl("net/ipv6/conf/all/forwarding", "1"); err != nil {
-		return err
-	}
-	for _, s := range []struct {
-		node  *lab.Node
-		lines []string
-	}{
-		{host, []string{
-			"link add " + bridgeName + " type bridge mcast_snooping 0 forward_delay 0",
-			"link set " + bridgeName + " addrgenmode none up",
-			"addr add fe80::1/64 dev " + bridgeName + " nodad",
-			fmt.Sprintf("route add %s dev %s", pool(number), bridgeName),
-		}},
-		{container, []string{
-			"link del eth0",
-			fmt.Sprintf("link add eth0 address %s type veth peer name %s netns %s", portMAC, portName, host.NetNS()),
-		}},
-		{host, []string{fmt.Sprintf("link set %s master %s addrgenmode none up", portName, bridgeName)}},
-		{container, []string{
-			fmt.Sprintf("addr add %s/64 dev eth0 nodad", containerAddr(number)),
-			"link set eth0 up",
-			"route add default via fe80::1 dev eth0",
-		}},
-	} {
-		if err := s.node.IP(ctx, s.lines...); err != nil {
-			return err
-		}
-	}
-	p.target = netip.AddrPortFrom(containerAddr(number), load.Port)
-	return b.serve(ctx, p, container)
 }
 
 // serve starts what answers in a container.
