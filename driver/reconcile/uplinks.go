@@ -117,18 +117,32 @@ func (h *Host) audible() []string {
 }
 
 // raLinks returns the links that learn from router advertisements: those that
-// have a default route from one, and those whose accept_ra was changed for
-// that. The route may be gone for a while, and comes back only if the setting stays.
+// have a default route or an address from one, those that wait for the host's
+// first default route, and those whose accept_ra was changed for that. The route
+// may be gone for a while, and comes back only if the setting stays.
 func (h *Host) raLinks() []string {
+	snapshot := h.observed()
+	links := append(snapshot.RALinks(), h.waiting(snapshot)...)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	links := h.snapshot.RALinks()
 	for name := range h.changes {
 		link, ok := linkOf(name, "accept_ra")
-		if _, exists := h.snapshot.Link(link); ok && exists {
+		if _, exists := snapshot.Link(link); ok && exists {
 			links = append(links, link)
 		}
 	}
 	slices.Sort(links)
 	return slices.Compact(links)
+}
+
+// waiting returns the candidates that do not forward yet. One that does was
+// deaf to routers before us, and is not ours to change.
+func (h *Host) waiting(snapshot uplink.Snapshot) []string {
+	var links []string
+	for _, name := range snapshot.Candidates() {
+		if value, err := h.conn.Sysctl(linkSysctl(name, "forwarding")); err == nil && value == "0" {
+			links = append(links, name)
+		}
+	}
+	return links
 }

@@ -41,7 +41,7 @@ func (s Snapshot) Follow(spec string, last Uplink) (Uplink, error) {
 			on = append(on, p)
 		}
 	}
-	u.OnLink, u.Deprecated = s.inOrder(u.Name, on)
+	u.OnLink, u.Deprecated = s.inOrder(u.Name, on, last.Deprecated)
 	return u, nil
 }
 

@@ -24,13 +24,17 @@ func (s Snapshot) onLink(name string) []netip.Prefix {
 }
 
 // inOrder returns on-link prefixes of a link as Uplink.OnLink orders them, each
-// once, and those that are deprecated.
-func (s Snapshot) inOrder(name string, prefixes []netip.Prefix) (ordered, deprecated []netip.Prefix) {
+// once, and those that are deprecated: also those that were so before and have
+// no address any more, as the kernel keeps the route for up to a minute longer.
+func (s Snapshot) inOrder(name string, prefixes, before []netip.Prefix) (ordered, deprecated []netip.Prefix) {
 	const preferred, unused, going = 0, 1, 2
 	type place struct{ rank, position int }
 	places := make(map[netip.Prefix]place)
 	for _, p := range prefixes {
 		at := place{rank: unused}
+		if slices.Contains(before, p) {
+			at.rank = going
+		}
 		for i, a := range s.Addresses {
 			// Temporary addresses are made anew every day, in each prefix at another time.
 			if a.Link != name || !p.Contains(a.Prefix.Addr()) || a.Temporary {

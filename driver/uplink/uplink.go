@@ -112,7 +112,7 @@ func (s Snapshot) Choose(spec string) (Uplink, error) {
 		Name: l.Name, Index: l.Index, MAC: l.MAC, MTU: l.MTU, Running: l.Running,
 		Source: s.source(name),
 	}
-	u.OnLink, u.Deprecated = s.inOrder(name, s.onLink(name))
+	u.OnLink, u.Deprecated = s.inOrder(name, s.onLink(name), nil)
 	u.Routed = s.routed(u.OnLink)
 	return u, nil
 }
@@ -127,9 +127,15 @@ func (s Snapshot) Link(name string) (kernel.Link, bool) {
 }
 
 // RALinks returns the links whose default route came from a router
-// advertisement that the kernel handled, sorted.
+// advertisement, or an address from one that the kernel handled, sorted. Where
+// the host has no default route, Candidates may get one so.
 func (s Snapshot) RALinks() []string {
 	var names []string
+	for _, a := range s.Addresses {
+		if a.Protocol == kernel.AddressByRA {
+			names = append(names, a.Link)
+		}
+	}
 	for _, r := range s.Routes {
 		if isDefault6(r) && r.Protocol == kernel.ProtocolRA {
 			names = append(names, r.Link)
@@ -137,6 +143,21 @@ func (s Snapshot) RALinks() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Candidates returns the links that may turn out to be the uplink that Auto
+// stands for: none where there is one.
+func (s Snapshot) Candidates() []string {
+	if _, ok := s.defaultRoute(); ok {
+		return nil
+	}
+	var names []string
+	for _, l := range s.Links {
+		if canLead(l) && l.Master == "" { // the port of a bridge has no addresses
+			names = append(names, l.Name)
+		}
+	}
+	return names
 }
 
 // defaultRoute returns the IPv6 default route that the kernel prefers.

@@ -190,10 +190,26 @@ func TestChoose(t *testing.T) {
 func TestRALinks(t *testing.T) {
 	t.Parallel()
 	s := change(func(s *uplink.Snapshot) {
+		s.Addresses[5].Protocol = kernel.AddressByRA // of eth1
+		s.Routes = s.Routes[1:]
 		s.Routes = append(s.Routes, via("::/0", "fe80::8", "eth0", 1024, kernel.ProtocolRA), via("::/0", "fe80::7", "veth1", 1024, 0))
 	})
 	if diff := cmp.Diff([]string{"eth0", "eth1"}, s.RALinks()); diff != "" {
 		t.Errorf("links (-want +got):\n%s", diff)
+	}
+}
+
+func TestCandidates(t *testing.T) {
+	t.Parallel()
+	if got := office().Candidates(); got != nil {
+		t.Errorf("candidates %v beside a default route", got)
+	}
+	s := change(func(s *uplink.Snapshot) {
+		s.Routes = s.Routes[2:]
+		s.Links = append(s.Links, kernel.Link{Index: 7, Name: "eth2", Master: "br0"}, kernel.Link{Index: 8, Name: "br0", Kind: "bridge"})
+	})
+	if diff := cmp.Diff([]string{"eth0", "eth1", "veth1", "br0"}, s.Candidates()); diff != "" {
+		t.Errorf("candidates (-want +got):\n%s", diff)
 	}
 }
 
@@ -295,6 +311,7 @@ func TestFollow(t *testing.T) {
 		name string
 		on   uplink.Snapshot
 		spec string
+		last uplink.Uplink // the same for all where it is not given
 		want uplink.Uplink
 		err  string
 	}{
@@ -353,6 +370,23 @@ func TestFollow(t *testing.T) {
 			}),
 		},
 		{
+			name: "renumbered, and the old route is still there", spec: "auto",
+			last: with(func(u *uplink.Uplink) { u.Deprecated = prefixes("2001:db8::/64") }),
+			on: change(func(s *uplink.Snapshot) {
+				noAddresses(s)
+				s.Addresses = append(s.Addresses, address("eth0", "2001:db8:7::5/64"))
+				s.Routes = append(s.Routes, route("2001:db8:7::/64", "eth0"))
+			}),
+			want: with(func(u *uplink.Uplink) {
+				u.OnLink = prefixes("2001:db8:7::/64", "fd00:1::/64", "2001:db8:0:0:b::/80", "2001:db8::/64")
+				u.Deprecated, u.Source = prefixes("2001:db8::/64"), netip.MustParseAddr("2001:db8:7::5")
+			}),
+		},
+		{
+			name: "preferred again", spec: "auto", on: office(), want: last,
+			last: with(func(u *uplink.Uplink) { u.Deprecated = prefixes("2001:db8::/64") }),
+		},
+		{
 			name: "renamed", spec: "eth0", on: renamed,
 			want: with(func(u *uplink.Uplink) { u.Name, u.Source = "wan0", netip.Addr{} }),
 		},
@@ -377,7 +411,11 @@ func TestFollow(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := tt.on.Follow(tt.spec, last)
+			before := last
+			if tt.last.Name != "" {
+				before = tt.last
+			}
+			got, err := tt.on.Follow(tt.spec, before)
 			if message := fmt.Sprint(err); err != nil && message != tt.err || err == nil && tt.err != "" {
 				t.Errorf("error %v, want %s", err, tt.err)
 			}

@@ -12,6 +12,10 @@ import (
 // Of linux/if_addr.h; x/sys does not have it.
 const attrAddrProtocol = 11
 
+// AddressByRA is the protocol of addresses that the kernel made of a router
+// advertisement.
+const AddressByRA = 2
+
 // An Address is an address of a link. It is comparable.
 type Address struct {
 	Link string
@@ -21,8 +25,8 @@ type Address struct {
 	// not yet known to be unique, and temporary ones made for some hours or
 	// days of privacy (RFC 8981).
 	Deprecated, Tentative, Temporary bool
-	// Protocol says who set the address: 1 for loopback, 2 for router
-	// advertisements, 3 for link-local ones made by the kernel. It is 0 before
+	// Protocol says who set the address: 1 for loopback, AddressByRA,
+	// 3 for link-local ones made by the kernel. It is 0 before
 	// Linux 5.18, and where nobody said.
 	Protocol int
 }

@@ -15,11 +15,7 @@ import (
 func lan(t *testing.T) *kernel.Conn {
 	t.Helper()
 	nettest.Enter(t)
-	nettest.Run(t,
-		"ip link add eth0 type veth peer name lan0",
-		"sysctl -qw net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.lan0.accept_dad=0",
-		"ip link set lan0 addrgenmode none", "ip link set lan0 up", "ip link set eth0 up",
-		"ip addr add fe80::9/64 dev lan0 nodad")
+	nettest.LAN(t)
 	return open(t)
 }
 

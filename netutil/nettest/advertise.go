@@ -3,6 +3,7 @@ package nettest
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,5 +47,23 @@ func Advertise(tb testing.TB, link string, m RA) {
 	}
 	if err := conn.WriteTo(ra, nil, netip.IPv6LinkLocalAllNodes()); err != nil {
 		tb.Fatal(err)
+	}
+}
+
+// LAN makes eth0 in the test's namespace, with the MAC 02:42:00:00:00:05, and
+// waits until it hears what Advertise sends on lan0, whose address is fe80::9.
+func LAN(tb testing.TB) {
+	tb.Helper()
+	Run(tb,
+		"ip link add eth0 address 02:42:00:00:00:05 type veth peer name lan0",
+		"sysctl -qw net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.lan0.accept_dad=0 net.ipv6.conf.lan0.accept_ra=0",
+		"ip link set lan0 addrgenmode none", "ip link set lan0 up", "ip link set eth0 up",
+		"ip addr add fe80::9/64 dev lan0 nodad",
+	)
+	// The kernel gives the link its address when it begins to listen.
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(Run(tb, "ip -6 addr show dev eth0"), "fe80::42:ff:fe00:5/64"); {
+		if time.Now().After(end) {
+			tb.Fatal("eth0 does not come up")
+		}
 	}
 }
