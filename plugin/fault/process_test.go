@@ -20,7 +20,6 @@ import (
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/ipam/source"
 	"github.com/ndp6/ndp6/netutil/hostport"
-	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/plugin/store"
