@@ -72,6 +72,17 @@ func (f Final) first() []byte { return nil }
 
 func (f Final) past() []byte { return nil }
 
+// Reset ends the packet and the TCP connection that it belongs to: its sender
+// is told that there is none. It needs a match for TCP before.
+type Reset struct{}
+
+// String returns the action as nft prints it.
+func (Reset) String() string { return "reject with tcp reset" }
+
+func (Reset) compile(Family) []expr.Any {
+	return []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}
+}
+
 // Action is an action that needs nothing to be said about it, after which the
 // rule goes on.
 type Action string

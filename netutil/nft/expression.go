@@ -73,6 +73,8 @@ func (e expression) blank() expr.Any {
 		return &expr.Masq{}
 	case "nat":
 		return &expr.NAT{}
+	case "reject":
+		return &expr.Reject{}
 	case "immediate":
 		return &expr.Immediate{}
 	}
