@@ -137,8 +137,15 @@ func printPaths(w io.Writer, paths []*path, rates map[string]map[load.Kind][]loa
 		fmt.Fprintln(table, "\t")
 	}
 	for _, c := range [][2]string{
-		{pathNDP6, pathPlain}, {pathNDP6, pathBridge}, {pathNDP6, pathBeside}, {pathAlone, pathPlain}, {pathAlone, pathBridge},
-		{pathNAT, pathNDP6}, {pathNPT, pathNDP6}, {pathNAT, pathBridge}, {pathNAT, pathBeside},
+		{pathNDP6, pathPlain},
+		{pathNDP6, pathBridge},
+		{pathNDP6, pathBeside},
+		{pathAlone, pathPlain},
+		{pathAlone, pathBridge},
+		{pathNAT, pathNDP6},
+		{pathNPT, pathNDP6},
+		{pathNAT, pathBridge},
+		{pathNAT, pathBeside},
 	} {
 		fmt.Fprintf(table, "%s / %s", c[0], c[1])
 		for _, k := range kinds() {
