@@ -45,6 +45,10 @@ type Network struct {
 	// Translations are the prefixes under which pools are known outside. New
 	// flows leave under the first of a pool; at the others it is still reached.
 	Translations []Translation
+
+	// Withdrawn are prefixes that pools were known under: who still has a
+	// connection there is told that it ended.
+	Withdrawn []netip.Prefix
 }
 
 // Translation exchanges one prefix for another and leaves the bits behind. No
@@ -81,6 +85,7 @@ const (
 	countUnknown  = "unknown"  // bridge of ours without a network
 	countGuard    = "guard"    // between links that are none of ours
 	countHost     = "host"     // to the host, from where only ICMP may go there
+	countGone     = "gone"     // of connections to a prefix that was withdrawn
 )
 
 func inetTable(p Policy, pass passing) nft.Table {
@@ -88,7 +93,7 @@ func inetTable(p Policy, pass passing) nft.Table {
 		Family: nft.Inet,
 		Counters: []string{
 			countSpoof, countHidden, countLoopback, countRouting, countInbound, countInternal,
-			countIsolated, countInvalid, countTransit, countUnknown, countGuard, countHost,
+			countIsolated, countInvalid, countTransit, countUnknown, countGuard, countHost, countGone,
 		},
 	}
 	t.Sets = append(t.Sets, linkSets(p)...)

@@ -69,7 +69,7 @@ func TestBuild(t *testing.T) {
 					{Bridge: "nd-map", NAT6: true, Pools: prefixes("fd00::1:0:0:0/80"), Translations: []firewall.Translation{
 						{Inside: pool("fd00::1:0:0:0/80"), Outside: pool("2001:db8:2:0:1::/80")},
 						{Inside: pool("fd00::1:0:0:0/80"), Outside: pool("2001:db8:1:0:1::/80")},
-					}},
+					}, Withdrawn: prefixes("2001:db8:3:0:1::/80")},
 					{Bridge: "nd-shut", NAT6: true, Internal: true, Pools: prefixes("fd00::2:0:0:0/80"), Translations: []firewall.Translation{
 						{Inside: pool("fd00::2:0:0:0/80"), Outside: pool("2001:db8:2:0:2::/80")},
 					}},

@@ -61,6 +61,8 @@ func forwardChains(p passing) []nft.Chain {
 				// A bridge of ours that is in no map yet, or no more.
 				unknown(nft.InputName),
 				unknown(nft.OutputName),
+				// They would wait for minutes otherwise.
+				{nft.Is{Field: nft.L4Proto, Value: nft.ProtoTCP}, in("gone6", nft.IPv6Destination), nft.CountIn(countGone), nft.Reset{}},
 			},
 		},
 		{Name: "leaving_internal", Rules: []nft.Rule{

@@ -42,7 +42,7 @@ func prefixSets(networks []Network) []nft.Set {
 
 // translationSets say which IPv6 addresses hidden ones have outside.
 func translationSets(networks []Network) []nft.Set {
-	var outside, inwards, outwards, source intervals
+	var outside, inwards, outwards, source, gone intervals
 	for _, n := range networks {
 		if n.Internal {
 			continue
@@ -51,6 +51,9 @@ func translationSets(networks []Network) []nft.Set {
 			outside.add(t.Outside)
 			inwards.add(t.Outside, nft.Range(t.Inside))
 			outwards.add(t.Inside, nft.Range(t.Outside))
+		}
+		for _, p := range n.Withdrawn {
+			gone.add(p)
 		}
 		for _, p := range n.Pools {
 			if n.NAT6 && n.Source6.IsValid() && p.Addr().Is6() {
@@ -63,6 +66,7 @@ func translationSets(networks []Network) []nft.Set {
 		inwards.set("npt_in", nft.IPv6Type, nft.IPv6Range),
 		outwards.set("npt_out", nft.IPv6Type, nft.IPv6Range),
 		source.set("source6", nft.IPv6Type, nft.IPv6Type),
+		gone.set("gone6", nft.IPv6Type),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/netutil/kernel"
+	"github.com/ndp6/ndp6/netutil/nettest"
 )
 
 // call is a TCP connection to a server that echoes.
@@ -64,9 +65,16 @@ func (c call) goesOn(when string) {
 	}
 }
 
+// ends checks that whoever has the connection is told that it ended.
+func (c call) ends(who string) {
+	c.tb.Helper()
+	deadline(c.tb, who+" is reset", func() bool { return errors.Is(c.write(), unix.ECONNRESET) })
+}
+
 // TestRenumber changes the prefix outside while connections are open.
 func TestRenumber(t *testing.T) {
 	l := newLab(t, false)
+	nettest.Run(t, "ip -6 route add default dev lan") // The uplink's.
 	l.serveAll()
 	containers := []firewall.Endpoint{publishDirect(endpoint("nd1")), endpoint("nb1")}
 	l.apply(behindPrefixes(1), containers...)
@@ -100,10 +108,16 @@ func TestRenumber(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.ForgetFlowsTo(netip.MustParsePrefix(outside("2001:db8:0:a::", 1) + "/64")); err != nil {
+	old := outside("2001:db8:0:a::", 1) + "/64"
+	if err := conn.ForgetFlowsTo(netip.MustParsePrefix(old)); err != nil {
 		t.Fatal(err)
 	}
-	deadline(t, "who called from the container is reset", func() bool {
-		return errors.Is(out.write(), unix.ECONNRESET)
-	})
+	out.ends("who called from the container")
+
+	// Who called the old address is told by the host, as long as it hears of it.
+	p := behindPrefixes(2)
+	p.Networks[0].Withdrawn = prefixes(old)
+	p.Guard = true
+	l.apply(p, containers...)
+	in.ends("who called the container")
 }

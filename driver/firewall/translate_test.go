@@ -49,88 +49,90 @@ func hosts(e firewall.Endpoint, port uint16) firewall.Endpoint {
 	return e
 }
 
-// variants are the hosts that translation is tested on: a plain one, and one
-// with Docker that has bridged frames pass its firewall.
-func variants(t *testing.T, test func(t *testing.T, l *lab, docker bool)) {
+// translating is a lab of which the host is a plain one, or has Docker, and
+// bridged frames pass its firewall.
+func translating(t *testing.T, docker bool) *lab {
 	t.Helper()
+	l := newLab(t, docker)
+	l.serveAll()
+	if docker {
+		l.likeDocker()
+	}
+	return l
+}
+
+func TestNAT6(t *testing.T) {
 	for _, docker := range []bool{false, true} {
 		t.Run(fmt.Sprintf("docker=%t", docker), func(t *testing.T) {
-			l := newLab(t, docker)
-			l.serveAll()
-			if docker {
-				l.likeDocker()
+			l := translating(t, docker)
+			l.apply(behindHost(), hosts(endpoint("nd1"), 8080), open(endpoint("nd2")), hosts(endpoint("nb1"), 8081))
+			want := map[probe]string{
+				// The host's ports, with the client's address.
+				"lan1 host.lan 8080/tcp": "nd1 sees lan1", "lan1 host.lan 8080/udp": "nd1 sees lan1",
+				"lan1 host.lan/4 8080/tcp": "nd1 sees lan1/4",
+				"wan1 host.wan 8080/tcp":   "nd1 sees wan1", "doc1 host.doc 8080/udp": "nd1 sees doc1",
+				"lan1 host.lan 8081/tcp": "nb1 sees lan1", "lan1 host.lan 9080/tcp": "nd1 sees lan1",
+				"host host.lan 8080/tcp": "nd1 sees host.lan", "host nd1 81/tcp": "nd1 sees host.nd",
+				"lan1 host.wan 9080/tcp": "", "lan1 host.lan 8082/tcp": "",
+				// Nobody outside knows the containers, whatever is published or open.
+				"lan1 nd1 80/tcp": "", "lan1 nd1 80/udp": "", "doc1 nd1 80/tcp": "", "wan1 nd2 81/udp": "", "lan1 nb1 80/tcp": "",
+				// Outward, with an address of the host.
+				"nd1 lan1 80/tcp": "lan1 sees host.lan", "nd1 lan1 80/udp": "lan1 sees host.lan", "nd1 lan1/4 80/tcp": "lan1 sees host.lan/4",
+				"nb1 lan1 80/tcp": "lan1 sees host.doc", "nb1 lan1 80/udp": "lan1 sees host.doc",
+				// Inside and between networks, with their own.
+				"nd1 nd2 81/tcp": "nd2 sees nd1", "nb1 nd2 81/tcp": "nd2 sees nb1", "nb1 nd1 80/tcp": "", "nb1 nd1 81/udp": "",
+				"int1 lan1 80/tcp": "", "lan1 int1 80/tcp": "",
 			}
-			test(t, l, docker)
+			if !docker {
+				want["nd1 wan1 80/tcp"] = "wan1 sees host.wan"
+				want["nb1 wan1 80/tcp"] = "wan1 sees host.doc"
+			}
+			l.expect("behind the host's address", want)
 		})
 	}
 }
 
-func TestNAT6(t *testing.T) {
-	variants(t, func(t *testing.T, l *lab, docker bool) {
-		l.apply(behindHost(), hosts(endpoint("nd1"), 8080), open(endpoint("nd2")), hosts(endpoint("nb1"), 8081))
-		want := map[probe]string{
-			// The host's ports, with the client's address.
-			"lan1 host.lan 8080/tcp": "nd1 sees lan1", "lan1 host.lan 8080/udp": "nd1 sees lan1",
-			"lan1 host.lan/4 8080/tcp": "nd1 sees lan1/4",
-			"wan1 host.wan 8080/tcp":   "nd1 sees wan1", "doc1 host.doc 8080/udp": "nd1 sees doc1",
-			"lan1 host.lan 8081/tcp": "nb1 sees lan1", "lan1 host.lan 9080/tcp": "nd1 sees lan1",
-			"host host.lan 8080/tcp": "nd1 sees host.lan", "host nd1 81/tcp": "nd1 sees host.nd",
-			"lan1 host.wan 9080/tcp": "", "lan1 host.lan 8082/tcp": "",
-			// Nobody outside knows the containers, whatever is published or open.
-			"lan1 nd1 80/tcp": "", "lan1 nd1 80/udp": "", "doc1 nd1 80/tcp": "", "wan1 nd2 81/udp": "", "lan1 nb1 80/tcp": "",
-			// Outward, with an address of the host.
-			"nd1 lan1 80/tcp": "lan1 sees host.lan", "nd1 lan1 80/udp": "lan1 sees host.lan", "nd1 lan1/4 80/tcp": "lan1 sees host.lan/4",
-			"nb1 lan1 80/tcp": "lan1 sees host.doc", "nb1 lan1 80/udp": "lan1 sees host.doc",
-			// Inside and between networks, with their own.
-			"nd1 nd2 81/tcp": "nd2 sees nd1", "nb1 nd2 81/tcp": "nd2 sees nb1", "nb1 nd1 80/tcp": "", "nb1 nd1 81/udp": "",
-			"int1 lan1 80/tcp": "", "lan1 int1 80/tcp": "",
-		}
-		if !docker {
-			want["nd1 wan1 80/tcp"] = "wan1 sees host.wan"
-			want["nb1 wan1 80/tcp"] = "wan1 sees host.doc"
-		}
-		l.expect("behind the host's address", want)
-	})
-}
-
 func TestTranslations(t *testing.T) {
-	variants(t, func(t *testing.T, l *lab, docker bool) {
-		nettest.Run(t, "ip -6 route add 2001:db8::/36 dev lan") // The uplink's, as far as the host knows.
-		if docker {
-			// With bridge-nf-call, what a container sends to itself is bridged.
-			nettest.Run(t, "bridge link set dev "+portOf("nd1")+" hairpin on")
-		}
-		p := behindPrefixes(1, 2)
-		p.Networks[1].Isolated = true
-		l.apply(p, publish(endpoint("nd1")), open(endpoint("nd2")), publishDirect(endpoint("nb1")), endpoint("nb2"))
-		want := map[probe]string{
-			// What is published is at every prefix outside.
-			"lan1 nd1@1 80/tcp": "nd1 sees lan1", "lan1 nd1@1 80/udp": "nd1 sees lan1", "lan1 nd1@2 80/tcp": "nd1 sees lan1",
-			"doc1 nd1@1 80/tcp": "nd1 sees doc1", "lan1 nd2@2 81/udp": "nd2 sees lan1", "lan1 nb1@1 80/tcp": "nb1 sees lan1",
-			"lan1 host.lan 8080/tcp": "nd1 sees lan1", "lan1 host.lan 9090/tcp": "nd1 sees lan1",
-			"host nd1@1 81/tcp": "nd1 sees host.lan", "host nb1@2 81/udp": "nb1 sees host.lan",
-			// What is not published, or at one address of the host only, is not.
-			"lan1 nd1@1 81/tcp": "", "lan1 nd1@2 81/udp": "", "lan1 nd1@1 82/tcp": "", "lan1 nd1@1 82/udp": "",
-			"lan1 nd1@3 80/tcp": "", "doc1 nb1@1 81/tcp": "", "lan1 nb2@1 80/tcp": "",
-			// Nobody outside knows the containers' own addresses.
-			"lan1 nd1 80/tcp": "", "doc1 nd2 81/udp": "",
-			// Outward.
-			"nd1 lan1 80/tcp": "lan1 sees nd1@1", "nd1 lan1 80/udp": "lan1 sees nd1@1", "nb2 lan1 80/tcp": "lan1 sees nb2@1",
-			// Between containers, by their own addresses and by way of the others.
-			"nd2 nd1 81/tcp": "nd1 sees nd2", "nb1 nd1 80/tcp": "nd1 sees nb1", "nb1 nd1 81/tcp": "",
-			"nd2 nd1@1 81/tcp": "nd1 sees nd2@1", "nd2 nd1@2 81/udp": "nd1 sees nd2@1", "nd1 nd1@1 81/tcp": "nd1 sees nd1@1",
-			"nb1 nd1@1 80/tcp": "nd1 sees nb1@1", "nb1 nd1@2 81/tcp": "", "nd1 nb1@1 80/tcp": "nb1 sees nd1@1",
-			"nb2 nb1@1 80/tcp": "", "int1 nd1@1 80/tcp": "",
-		}
-		if !docker {
-			want["nd1 wan1 80/tcp"] = "wan1 sees nd1@1"
-		}
-		l.expect("behind prefixes", want)
+	for _, docker := range []bool{false, true} {
+		t.Run(fmt.Sprintf("docker=%t", docker), func(t *testing.T) {
+			l := translating(t, docker)
+			nettest.Run(t, "ip -6 route add 2001:db8::/36 dev lan") // The uplink's, as far as the host knows.
+			if docker {
+				// With bridge-nf-call, what a container sends to itself is bridged.
+				nettest.Run(t, "bridge link set dev "+portOf("nd1")+" hairpin on")
+			}
+			p := behindPrefixes(1, 2)
+			p.Networks[1].Isolated = true
+			l.apply(p, publish(endpoint("nd1")), open(endpoint("nd2")), publishDirect(endpoint("nb1")), endpoint("nb2"))
+			want := map[probe]string{
+				// What is published is at every prefix outside.
+				"lan1 nd1@1 80/tcp": "nd1 sees lan1", "lan1 nd1@1 80/udp": "nd1 sees lan1", "lan1 nd1@2 80/tcp": "nd1 sees lan1",
+				"doc1 nd1@1 80/tcp": "nd1 sees doc1", "lan1 nd2@2 81/udp": "nd2 sees lan1", "lan1 nb1@1 80/tcp": "nb1 sees lan1",
+				"lan1 host.lan 8080/tcp": "nd1 sees lan1", "lan1 host.lan 9090/tcp": "nd1 sees lan1",
+				"host nd1@1 81/tcp": "nd1 sees host.lan", "host nb1@2 81/udp": "nb1 sees host.lan",
+				// What is not published, or at one address of the host only, is not.
+				"lan1 nd1@1 81/tcp": "", "lan1 nd1@2 81/udp": "", "lan1 nd1@1 82/tcp": "", "lan1 nd1@1 82/udp": "",
+				"lan1 nd1@3 80/tcp": "", "doc1 nb1@1 81/tcp": "", "lan1 nb2@1 80/tcp": "",
+				// Nobody outside knows the containers' own addresses.
+				"lan1 nd1 80/tcp": "", "doc1 nd2 81/udp": "",
+				// Outward.
+				"nd1 lan1 80/tcp": "lan1 sees nd1@1", "nd1 lan1 80/udp": "lan1 sees nd1@1", "nb2 lan1 80/tcp": "lan1 sees nb2@1",
+				// Between containers, by their own addresses and by way of the others.
+				"nd2 nd1 81/tcp": "nd1 sees nd2", "nb1 nd1 80/tcp": "nd1 sees nb1", "nb1 nd1 81/tcp": "",
+				"nd2 nd1@1 81/tcp": "nd1 sees nd2@1", "nd2 nd1@2 81/udp": "nd1 sees nd2@1", "nd1 nd1@1 81/tcp": "nd1 sees nd1@1",
+				"nb1 nd1@1 80/tcp": "nd1 sees nb1@1", "nb1 nd1@2 81/tcp": "", "nd1 nb1@1 80/tcp": "nb1 sees nd1@1",
+				"nb2 nb1@1 80/tcp": "", "int1 nd1@1 80/tcp": "",
+			}
+			if !docker {
+				want["nd1 wan1 80/tcp"] = "wan1 sees nd1@1"
+			}
+			l.expect("behind prefixes", want)
 
-		p.Networks[0].Translations = nil
-		l.apply(p, publish(endpoint("nd1")), endpoint("nb1"))
-		want = map[probe]string{"lan1 nd1@1 80/tcp": "", "nd1 lan1 80/tcp": "lan1 sees host.lan", "lan1 nd1 80/tcp": ""}
-		maps.Copy(want, map[probe]string{"nb1 lan1 80/tcp": "lan1 sees nb1@1", "lan1 host.lan 8080/tcp": "nd1 sees lan1"})
-		l.expect("while the uplink has no prefix", want)
-	})
+			p.Networks[0].Translations = nil
+			l.apply(p, publish(endpoint("nd1")), endpoint("nb1"))
+			want = map[probe]string{"lan1 nd1@1 80/tcp": "", "nd1 lan1 80/tcp": "lan1 sees host.lan", "lan1 nd1 80/tcp": ""}
+			maps.Copy(want, map[probe]string{"nb1 lan1 80/tcp": "lan1 sees nb1@1", "lan1 host.lan 8080/tcp": "nd1 sees lan1"})
+			l.expect("while the uplink has no prefix", want)
+		})
+	}
 }
