@@ -101,12 +101,30 @@ func (c *Conn) DeleteAddress(link string, p netip.Prefix) error {
 }
 
 func (c *Conn) changeAddress(typ, flags int, link string, p netip.Prefix) error {
-	if !p.IsValid() || p.Addr().Is4In6() || p.Addr().Zone() != "" {
-		return errors.New("not an IPv4 or IPv6 address with a prefix length")
-	}
 	index, err := c.index(link)
 	if err != nil {
 		return err
+	}
+	req, err := addressRequest(typ, flags, index, p)
+	if err != nil {
+		return err
+	}
+	if typ == unix.RTM_NEWADDR {
+		flags := uint32(unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE)
+		if p.Addr().IsLinkLocalUnicast() {
+			// Every link has this prefix, so the route to it cannot be told from
+			// those of others by destination: the kernel keeps it.
+			flags = unix.IFA_F_NODAD
+		}
+		req.AddData(nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)))
+	}
+	return c.requests.execute(req)
+}
+
+// addressRequest is a request about an address of the link with this index.
+func addressRequest(typ, flags, index int, p netip.Prefix) (*nl.NetlinkRequest, error) {
+	if !p.IsValid() || p.Addr().Is4In6() || p.Addr().Zone() != "" {
+		return nil, errors.New("not an IPv4 or IPv6 address with a prefix length")
 	}
 	req := nl.NewNetlinkRequest(typ, flags)
 	msg := nl.NewIfAddrmsg(family(p.Addr()))
@@ -119,16 +137,7 @@ func (c *Conn) changeAddress(typ, flags int, link string, p netip.Prefix) error 
 	addr := p.Addr().AsSlice()
 	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, addr))
 	req.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, addr))
-	if typ == unix.RTM_NEWADDR {
-		flags := uint32(unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE)
-		if p.Addr().IsLinkLocalUnicast() {
-			// Every link has this prefix, so the route to it cannot be told from
-			// those of others by destination: the kernel keeps it.
-			flags = unix.IFA_F_NODAD
-		}
-		req.AddData(nl.NewRtAttr(unix.IFA_FLAGS, nl.Uint32Attr(flags)))
-	}
-	return c.requests.execute(req)
+	return req, nil
 }
 
 func family(a netip.Addr) int {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -56,8 +58,16 @@ func TestDo(t *testing.T) {
 func TestDoErrors(t *testing.T) {
 	nettest.Enter(t)
 	err := netns.Do("/run/netns/missing", func() error { return nil })
-	if !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "open namespace /run/netns/missing: ") {
+	if !errors.Is(err, netns.ErrGone) || !errors.Is(err, fs.ErrNotExist) || !strings.HasPrefix(err.Error(), "open namespace /run/netns/missing: ") {
 		t.Errorf("no namespace: got %v", err)
+	}
+	// What Docker leaves for a moment when it has unmounted a sandbox.
+	file := filepath.Join(t.TempDir(), "sandbox")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := netns.Do(file, func() error { return nil }); !errors.Is(err, netns.ErrGone) {
+		t.Errorf("file that is no namespace: got %v", err)
 	}
 	own := errors.New("own error")
 	if err := netns.Do(nettest.Another(t), func() error { return own }); !errors.Is(err, own) {
