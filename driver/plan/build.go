@@ -49,7 +49,7 @@ func Shared(networks []Network, up Uplinks) Host {
 	uplinks := make(map[string]bool)
 	byID := func(a, b Network) int { return strings.Compare(a.ID, b.ID) }
 	for _, n := range slices.SortedFunc(slices.Values(networks), byID) {
-		host.Policy.Networks = append(host.Policy.Networks, policy(n, up.For[n.Uplink]))
+		host.Policy.Networks = append(host.Policy.Networks, policy(n, up))
 		if n.Internal {
 			continue
 		}
@@ -67,7 +67,7 @@ func Shared(networks []Network, up Uplinks) Host {
 		}
 		uplinks[u.Name] = true
 		host.Add("", Sysctl{Name: conf(u.Name, "accept_ra"), Value: "2", From: "1"})
-		if !proxied(n, u) {
+		if !proxied(n, up) {
 			continue
 		}
 		host.Add("",
@@ -86,11 +86,11 @@ func Shared(networks []Network, up Uplinks) Host {
 
 func conf(link, key string) string { return "net/ipv6/conf/" + link + "/" + key }
 
-func policy(n Network, u Uplink) firewall.Network {
+func policy(n Network, up Uplinks) firewall.Network {
 	p := firewall.Network{
-		Bridge: n.Bridge, Internal: n.Internal, Pools: n.Prefixes(),
+		Bridge: n.Bridge, Internal: n.Internal, Pools: Prefixes(n, up),
 		Isolated: n.Isolated, HostICMPOnly: n.HostICMPOnly,
-		NAT6: n.Mode == NAT && !n.Internal, Source6: n.HostIPv6, Translations: n.translations(u),
+		NAT6: n.Mode == NAT && !n.Internal, Source6: n.HostIPv6, Translations: n.translations(up.For[n.Uplink]),
 	}
 	for _, pool := range n.Pools {
 		if pool.Prefix.Addr().Is4() && !n.Internal && !n.NoMasquerade {
@@ -101,7 +101,7 @@ func policy(n Network, u Uplink) firewall.Network {
 }
 
 // ForNetwork returns the objects of one network: its bridge, the bridge's
-// addresses, and the routes to its pools.
+// addresses, and the routes to its pools and their twins.
 func ForNetwork(n Network, up Uplinks) Host {
 	host := NewHost()
 	host.Add(n.ID, Bridge{Name: n.Bridge, Alias: AliasNetwork + n.ID, MAC: n.MAC(), MTU: mtu(n, up), Up: true})
@@ -112,8 +112,10 @@ func ForNetwork(n Network, up Uplinks) Host {
 		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(LinkLocalGateway, LinkLocal.Bits())},
 		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(n.LinkLocal(), LinkLocal.Bits())},
 	)
+	for _, p := range Prefixes(n, up) {
+		host.Add(n.ID, Route{Dst: p, Link: n.Bridge})
+	}
 	for _, p := range n.Pools {
-		host.Add(n.ID, Route{Dst: p.Prefix, Link: n.Bridge})
 		if p.Gateway.IsValid() {
 			bits := p.Prefix.Bits()
 			if LinkLocal.Contains(p.Gateway) {
@@ -145,10 +147,15 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 	if e.Joining {
 		veth.Peer, veth.PeerMAC = e.ContainerSide(), e.MAC
 	}
-	host.Add(e.ID, veth, rules(n, e))
+	all := Addresses(n, e, up)
+	host.Add(e.ID, veth, rules(n, e, AddrsOf(all)))
 	u := up.For[n.Uplink]
-	for _, addr := range e.Addrs {
+	for _, a := range all {
+		addr := a.Addr()
 		host.Add(e.ID, Neighbor{Addr: addr, Link: n.Bridge, MAC: e.MAC})
+		if o, ok := inside(n, e, a); ok {
+			host.Add(e.ID, o)
+		}
 		for _, seen := range n.Exposed(addr, u) {
 			if n.answered(seen, u) && !slices.Contains(e.Withdrawn, seen) {
 				host.Add(e.ID, Proxy{Addr: seen, Link: u.Name})
@@ -158,9 +165,9 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 	return host
 }
 
-func rules(n Network, e Endpoint) Rules {
+func rules(n Network, e Endpoint, addrs []netip.Addr) Rules {
 	return Rules{ID: e.ID, Endpoint: firewall.Endpoint{
-		Port: e.HostSide(), Bridge: n.Bridge, MAC: e.MAC, Addrs: e.Addrs,
+		Port: e.HostSide(), Bridge: n.Bridge, MAC: e.MAC, Addrs: addrs,
 		Open: e.Open, Unguarded: n.Unguarded, Isolated: n.Isolated, Published: e.Published,
 	}}
 }

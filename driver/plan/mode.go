@@ -42,7 +42,7 @@ func (n Network) Outsides(pool netip.Prefix, u Uplink) []netip.Prefix {
 	var outsides []netip.Prefix
 	for _, p := range u.OnLink {
 		if inet.IsGUA(p.Addr()) && p.Bits() < pool.Bits() {
-			outsides = append(outsides, netip.PrefixFrom(inet.Graft(p, pool.Addr()), pool.Bits()))
+			outsides = append(outsides, netip.PrefixFrom(inet.WithPrefix(pool.Addr(), p), pool.Bits()))
 		}
 	}
 	return outsides
@@ -74,7 +74,7 @@ func (n Network) Exposed(addr netip.Addr, u Uplink) []netip.Addr {
 			continue
 		}
 		for _, outside := range n.Outsides(pool, u) {
-			exposed = append(exposed, inet.Graft(outside, addr))
+			exposed = append(exposed, inet.WithPrefix(addr, outside))
 		}
 	}
 	return exposed
@@ -86,8 +86,9 @@ func (n Network) answered(addr netip.Addr, u Uplink) bool {
 }
 
 // proxied reports whether neighbors on the uplink may solicit addresses of n.
-func proxied(n Network, u Uplink) bool {
-	return slices.ContainsFunc(n.Prefixes(), func(pool netip.Prefix) bool {
+func proxied(n Network, up Uplinks) bool {
+	u := up.For[n.Uplink]
+	return slices.ContainsFunc(Prefixes(n, up), func(pool netip.Prefix) bool {
 		seen := n.Outsides(pool, u)
 		if n.Mode != NPTv6 && n.Mode != NAT && pool.Addr().Is6() {
 			seen = []netip.Prefix{pool}

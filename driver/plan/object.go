@@ -20,8 +20,9 @@ type Kind int
 
 // The kinds of objects that ndp6 owns. A permanent neighbor comes before the
 // port, so that the first packet from outside needs no solicitation on the
-// bridge, and the firewall's rules before both. A proxy entry comes last and goes first: the router may send as soon
-// as it is answered for.
+// bridge, and the firewall's rules before both. An address inside comes when
+// its packets can pass. A proxy entry comes last and goes first: the router may
+// send as soon as it is answered for.
 const (
 	KindSysctl Kind = iota
 	KindBridge
@@ -30,6 +31,7 @@ const (
 	KindRules
 	KindNeighbor
 	KindVeth
+	KindInside
 	KindProxy
 )
 
@@ -116,6 +118,16 @@ type Veth struct {
 	PeerMAC  inet.MAC
 }
 
+// An Inside is an address of a container in its sandbox, on the link with this
+// MAC. One that Docker gave is only made deprecated or not.
+type Inside struct {
+	Sandbox    string // path of the namespace
+	MAC        inet.MAC
+	Prefix     netip.Prefix // the address and the length of its pool
+	Deprecated bool
+	Given      bool
+}
+
 // A Proxy is an entry that answers solicitations for Addr on Link, of our Protocol.
 type Proxy struct {
 	Addr netip.Addr
@@ -142,6 +154,9 @@ func (n Neighbor) Key() Key { return Key{KindNeighbor, n.Addr.String() + " " + n
 
 // Key is the link's name.
 func (v Veth) Key() Key { return Key{KindVeth, v.Name} }
+
+// Key is the address and the sandbox.
+func (i Inside) Key() Key { return Key{KindInside, i.Prefix.Addr().String() + " " + i.Sandbox} }
 
 // Key is the address and its link.
 func (p Proxy) Key() Key { return Key{KindProxy, p.Addr.String() + " " + p.Link} }
@@ -175,6 +190,14 @@ func (v Veth) String() string {
 	s := fmt.Sprintf("veth %s master %s mtu %d%s", v.Name, v.Master, v.MTU, upDown(v.Up))
 	if v.Isolated {
 		s += " isolated"
+	}
+	return s
+}
+
+func (i Inside) String() string {
+	s := fmt.Sprintf("addr %s dev %s netns %s", i.Prefix, i.MAC, i.Sandbox)
+	if i.Deprecated {
+		s += " preferred_lft 0"
 	}
 	return s
 }

@@ -27,6 +27,7 @@ func drawRecords(t *rapid.T) records {
 			MTU:          rapid.SampledFrom([]int{0, 1280, 9000}).Draw(t, "mtu"),
 			Internal:     rapid.Bool().Draw(t, "internal"),
 			NoMasquerade: rapid.Bool().Draw(t, "no masquerade"),
+			Follow:       rapid.Bool().Draw(t, "follow"),
 			Pools:        []plan.Pool{{Prefix: netip.MustParsePrefix(fmt.Sprintf("2001:db8:0:0:%x::/80", i+1)), Gateway: fe80}},
 		}
 		if rapid.Bool().Draw(t, "dual") {
@@ -40,6 +41,12 @@ func drawRecords(t *rapid.T) records {
 			}
 			if rapid.Bool().Draw(t, "withdrawn") {
 				e.Withdrawn = e.Addrs
+			}
+			if rapid.Bool().Draw(t, "placed") {
+				e.Placed, e.Sandbox = true, "/run/docker/netns/"+e.ID
+			}
+			if rapid.Bool().Draw(t, "stable") {
+				e.Stable = netip.MustParseAddr(fmt.Sprintf("2001:db8:0:0:%x:5::%x", i+1, j+2))
 			}
 			r.endpoints = append(r.endpoints, e)
 		}
@@ -56,6 +63,12 @@ func drawRecords(t *rapid.T) records {
 		}
 		if rapid.Bool().Draw(t, "on link") {
 			u.OnLink = prefixes("2001:db8::/64")
+		}
+		if rapid.Bool().Draw(t, "another on link") {
+			u.OnLink = append(u.OnLink, prefixes("2001:db8:1::/64")...)
+		}
+		if rapid.Bool().Draw(t, "deprecated") {
+			u.Deprecated = prefixes("2001:db8::/64")
 		}
 		r.up.For[name] = u
 		r.up.RA = append(r.up.RA, u.Name)

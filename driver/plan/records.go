@@ -51,6 +51,14 @@ type Network struct {
 	HostBinding4 netip.Addr `json:"host_binding_ipv4,omitzero"`
 	// DAD says how addresses are probed on the uplink: wait, async, off, or auto.
 	DAD string `json:"dad,omitempty"`
+	// OnLink is the on-link prefix of the uplink that the IPv6 pool was in when
+	// the network was made; the zero Prefix where it was in none.
+	OnLink netip.Prefix `json:"on_link,omitzero"`
+	// Follow gives containers addresses in each global prefix that the uplink
+	// has on its link, as it comes and goes. Else only a warning says so.
+	Follow bool `json:"follow,omitempty"`
+	// StableName gives each container a second address, derived from its name.
+	StableName bool `json:"stable_name,omitempty"`
 	// SplitDefault is set where Docker (before 28) installs no IPv6 default
 	// route for an endpoint without an IPv4 gateway.
 	SplitDefault bool `json:"split_default,omitempty"`
@@ -70,6 +78,9 @@ type Endpoint struct {
 	MAC     inet.MAC `json:"mac"`
 	// Addrs are the container's addresses, IPv6 first.
 	Addrs []netip.Addr `json:"addrs"`
+	// Stable is the address that was derived from the container's name; the
+	// zero Addr where there is none, or the name is not known yet.
+	Stable netip.Addr `json:"stable,omitzero"`
 	// Chosen is set where the user chose the address or the MAC, so that a
 	// duplicate on the uplink is possible in practice.
 	Chosen bool `json:"chosen,omitempty"`
@@ -77,6 +88,8 @@ type Endpoint struct {
 	Joined bool `json:"joined,omitempty"`
 	// Sandbox is the key of the sandbox that the endpoint joined.
 	Sandbox string `json:"sandbox,omitempty"`
+	// Placed is set once Docker has moved the container side into the sandbox.
+	Placed bool `json:"placed,omitempty"`
 	// Open lets everything in, not only what is published.
 	Open bool `json:"open,omitempty"`
 	// Published are the container's published ports.
@@ -128,6 +141,16 @@ func (n Network) Prefixes() []netip.Prefix {
 	return ps
 }
 
+// poolOf returns the pool that addr is in, the zero Prefix if it is in none.
+func (n Network) poolOf(addr netip.Addr) netip.Prefix {
+	for _, p := range n.Pools {
+		if p.Prefix.Contains(addr) {
+			return p.Prefix
+		}
+	}
+	return netip.Prefix{}
+}
+
 // LinkLocal is the address that the bridge has beside LinkLocalGateway. No
 // other network's bridge has it.
 func (n Network) LinkLocal() netip.Addr { return inet.LinkLocal(n.MAC()) }
@@ -144,6 +167,8 @@ type Uplink struct {
 	// OnLink are the prefixes whose addresses the uplink's neighbors solicit
 	// on the link, so that a proxy entry must answer for them.
 	OnLink []netip.Prefix
+	// Deprecated are those of OnLink that new connections are not to come from.
+	Deprecated []netip.Prefix
 }
 
 // covers reports whether neighbors on the uplink solicit addr.
@@ -160,4 +185,6 @@ type Uplinks struct {
 	// handles. They lose their default route when forwarding is switched on,
 	// and learn no other, unless accept_ra is 2.
 	RA []string
+	// Lent are the pools of all networks.
+	Lent []netip.Prefix
 }

@@ -39,6 +39,17 @@ func MulticastMAC(group netip.Addr) MAC {
 	return MAC{0x33, 0x33, b[12], b[13], b[14], b[15]}
 }
 
+// WithPrefix returns addr with the bits of p in the place of its own first
+// ones. Both are IPv6.
+func WithPrefix(addr netip.Addr, p netip.Prefix) netip.Addr {
+	a, b := addr.As16(), p.Addr().As16()
+	for i := range a {
+		own := byte(0xff >> min(max(p.Bits()-8*i, 0), 8))
+		a[i] = b[i]&^own | a[i]&own
+	}
+	return netip.AddrFrom16(a)
+}
+
 // LastAddr returns the highest address of p.
 func LastAddr(p netip.Prefix) netip.Addr {
 	b := p.Masked().Addr().AsSlice()
@@ -61,13 +72,4 @@ func IsULA(p netip.Prefix) bool { return p.Addr().Is6() && p.Addr().IsPrivate() 
 // link-local, not multicast, not loopback, not IPv4-mapped.
 func IsGUA(addr netip.Addr) bool {
 	return addr.Is6() && !addr.Is4In6() && addr.IsGlobalUnicast() && !addr.IsPrivate()
-}
-
-// Graft returns the address with the bits of p's prefix and, behind them, those of addr.
-func Graft(p netip.Prefix, addr netip.Addr) netip.Addr {
-	b, a := p.Masked().Addr().As16(), addr.As16()
-	for i := p.Bits(); i < len(b)*8; i++ {
-		b[i/8] |= a[i/8] & (0x80 >> (i % 8))
-	}
-	return netip.AddrFrom16(b)
 }

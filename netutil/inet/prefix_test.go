@@ -55,6 +55,22 @@ func TestMulticast(t *testing.T) {
 	}
 }
 
+func TestWithPrefix(t *testing.T) {
+	tests := []struct{ addr, prefix, want string }{
+		{"2001:db8:1:2:a:b:c:d", "2001:db8:9::/64", "2001:db8:9:0:a:b:c:d"},
+		{"2001:db8:1:2ff:a:b:c:d", "2001:db8:9:100::/56", "2001:db8:9:1ff:a:b:c:d"},
+		{"2001:db8:1:2:a:b:c:d", "2001:db8:1:fff0::/61", "2001:db8:1:fff2:a:b:c:d"},
+		{"2001:db8:1:2:a:b:c:d", "2001:db8:9::/128", "2001:db8:9::"},
+		{"2001:db8:1:2:a:b:c:d", "::/0", "2001:db8:1:2:a:b:c:d"},
+	}
+	for _, test := range tests {
+		got := inet.WithPrefix(netip.MustParseAddr(test.addr), netip.MustParsePrefix(test.prefix))
+		if got.String() != test.want {
+			t.Errorf("WithPrefix(%s, %s) = %s, want %s", test.addr, test.prefix, got, test.want)
+		}
+	}
+}
+
 func TestLastAddr(t *testing.T) {
 	tests := []struct{ prefix, want string }{
 		{"2001:db8::/80", "2001:db8::ffff:ffff:ffff"},
@@ -139,21 +155,5 @@ func TestLinkLocal(t *testing.T) {
 	}
 	if got, want := inet.LinkLocal(mac), netip.MustParseAddr("fe80::42:acff:fe11:2"); got != want {
 		t.Errorf("LinkLocal = %s, want %s", got, want)
-	}
-}
-
-func TestGraft(t *testing.T) {
-	for _, tt := range []struct{ prefix, addr, want string }{
-		{"2001:db8:0:1::/64", "fd00:1:2:3:a:242:ac11:2", "2001:db8:0:1:a:242:ac11:2"},
-		{"2001:db8::f:0:0:0/80", "fd00:1:2:3:a:242:ac11:2", "2001:db8::f:242:ac11:2"},
-		{"2001:db8::10/124", "fd00::ff", "2001:db8::1f"},
-		{"2001:db8::/60", "fd00:1:2:f:a::1", "2001:db8:0:f:a::1"},
-		{"2001:db8::7/128", "fd00::1", "2001:db8::7"},
-		{"::/0", "fd00::1", "fd00::1"},
-	} {
-		got := inet.Graft(netip.MustParsePrefix(tt.prefix), netip.MustParseAddr(tt.addr))
-		if got != netip.MustParseAddr(tt.want) {
-			t.Errorf("Graft(%s, %s) = %s, want %s", tt.prefix, tt.addr, got, tt.want)
-		}
 	}
 }
