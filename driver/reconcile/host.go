@@ -39,6 +39,7 @@ type Host struct {
 	// outside are the prefixes that networks were translated to last.
 	outside  map[netip.Prefix]bool
 	expected *expected
+	insides  insides
 
 	// looking is held by Drifted.
 	looking sync.Mutex
@@ -89,7 +90,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	h := &Host{
 		log: c.Log, conn: c.Conn, rules: c.Rules, legacy: c.Legacy, speaker: c.Speaker,
 		ledger: c.Ledger, checkOnly: c.CheckSysctls,
-		recorded: c.Uplinks, expected: newExpected(), changes: changes, last: last, silent: make(map[string]bool),
+		recorded: c.Uplinks, expected: newExpected(), insides: insides{set: make(map[plan.Key]plan.Inside)}, changes: changes, last: last, silent: make(map[string]bool),
 	}
 	if c.Firewalld {
 		h.zone = &zone{log: c.Log}
@@ -150,6 +151,8 @@ func (h *Host) Apply(op plan.Op) error {
 		return h.conn.SetNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, MAC: o.MAC, Protocol: plan.Protocol})
 	case plan.Veth:
 		return h.setVeth(op.Verb, o)
+	case plan.Inside:
+		return h.setInside(o)
 	case plan.Proxy:
 		return h.setProxy(o)
 	}
@@ -245,6 +248,8 @@ func (h *Host) remove(object plan.Object) error {
 	case plan.Veth:
 		h.expected.removeVeth(o)
 		return h.conn.DeleteLink(o.Name)
+	case plan.Inside:
+		return h.removeInside(o)
 	case plan.Proxy:
 		h.speaker.Silence(o.Addr)
 		return h.expected.removeProxy(o, func() error {

@@ -41,6 +41,7 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 		}
 	}
 	h.observeRules(have, want)
+	h.insides.observe(have)
 	if err := h.observeSysctls(have, want); err != nil {
 		return plan.Host{}, err
 	}

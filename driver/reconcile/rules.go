@@ -116,14 +116,20 @@ func (h *Host) observeRules(have, want plan.Host) {
 }
 
 // setEndpointRules changes the rules of one endpoint. What has been let in
-// through a port that is not published any more ends.
+// through a port that is not published any more ends. An address that is gone
+// says nothing of the flows of the others, and takes its own along.
 func (h *Host) setEndpointRules(r plan.Rules) error {
 	before, _ := h.rules.Group(r.ID)
 	group := firewall.Elements(r.Endpoint)
 	if err := h.rules.SetGroup(r.ID, group); err != nil {
 		return err
 	}
-	gone := func(e nft.GroupElement) bool { return !slices.ContainsFunc(group, e.Equal) }
+	gone := func(e nft.GroupElement) bool {
+		return !slices.ContainsFunc(group, e.Equal) && !slices.ContainsFunc(e.Element, func(v nft.Value) bool {
+			a, ok := v.(nft.Addr)
+			return ok && !slices.Contains(r.Addrs, netip.Addr(a))
+		})
+	}
 	if slices.ContainsFunc(before, gone) {
 		return h.conn.ForgetFlows(r.Addrs...)
 	}

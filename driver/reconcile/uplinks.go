@@ -24,7 +24,7 @@ func (h *Host) Uplinks(specs []string) plan.Uplinks {
 	h.speaker.SetUplinks(found)
 	now := plan.Uplinks{For: make(map[string]plan.Uplink), RA: h.raLinks()}
 	for spec, u := range up {
-		now.For[spec] = plan.Uplink{Name: u.Name, MTU: u.MTU, OnLink: u.OnLink}
+		now.For[spec] = plan.Uplink{Name: u.Name, MTU: u.MTU, OnLink: u.OnLink, Deprecated: u.Deprecated}
 		h.record(spec, before[spec], u)
 	}
 	return now
