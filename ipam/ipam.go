@@ -72,6 +72,8 @@ type IPAM struct {
 	mu       sync.Mutex // guards the fields below and every pool's
 	pools    map[string]*pool
 	unpaired map[inet.MAC]unpaired
+	// stable are the addresses that endpoints have by name, by the endpoint.
+	stable map[string]netip.Addr
 }
 
 // New loads the records and returns an IPAM that goes on from them.
@@ -96,7 +98,7 @@ func New(c Config) (*IPAM, error) {
 	m := &IPAM{
 		log: c.Log, host: c.Host, source: src, records: c.Pools, leases: c.Leases,
 		secret: secret, noIPv4: c.NoIPv4, iid: c.IID, stale: c.Stale,
-		pools: map[string]*pool{}, unpaired: map[inet.MAC]unpaired{},
+		pools: map[string]*pool{}, unpaired: map[inet.MAC]unpaired{}, stable: map[string]netip.Addr{},
 	}
 	if err := m.load(); err != nil {
 		return nil, err

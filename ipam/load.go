@@ -36,6 +36,9 @@ func (m *IPAM) load() error {
 			continue
 		}
 		p.leases[l.Addr] = &lease{Lease: l, settled: true, touched: notAfter(l.Since, start)}
+		if l.Endpoint != "" {
+			m.stable[l.Endpoint] = l.Addr
+		}
 	}
 	m.changes.Lock()
 	defer m.changes.Unlock()

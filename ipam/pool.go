@@ -57,6 +57,8 @@ func (p *pool) taken(addr netip.Addr) bool {
 func (p *pool) holder(addr netip.Addr) string {
 	if l, ok := p.leases[addr]; ok {
 		switch {
+		case l.Name != "" && l.MAC.IsZero():
+			return fmt.Sprintf("container %q", l.Name)
 		case l.Name != "":
 			return fmt.Sprintf("container %q (MAC %s)", l.Name, l.MAC)
 		case !l.MAC.IsZero():

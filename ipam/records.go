@@ -49,6 +49,9 @@ type Lease struct {
 	// on, neither when the lease was replayed.
 	MAC  inet.MAC `json:"mac,omitzero"`
 	Name string   `json:"name,omitempty"`
+	// Endpoint is set for an address that a container has by its name beside
+	// those that Docker asks for: Docker's id of the endpoint.
+	Endpoint string `json:"endpoint,omitempty"`
 	// Since is when the lease was made.
 	Since time.Time `json:"since,omitzero"`
 }

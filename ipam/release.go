@@ -63,7 +63,7 @@ func (m *IPAM) forget(p *pool, l *lease) error {
 		return fmt.Errorf("forget lease %s: %w", addr, err)
 	}
 	m.mu.Lock()
-	delete(p.leases, addr)
+	m.take(p, l)
 	if u := m.unpaired[l.MAC]; u.pool == p && u.addr == addr {
 		delete(m.unpaired, l.MAC)
 	}

@@ -120,20 +120,36 @@ func (m *IPAM) lease(p *pool, w wish) (*lease, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := m.settle(p, l); err != nil {
+		return nil, err
+	}
+	m.tell(p, l, odd)
+	return l, nil
+}
+
+// settle records a lease that was reserved, or ends it.
+func (m *IPAM) settle(p *pool, l *lease) error {
 	if err := m.leases.Put(l.key(), l.Lease); err != nil {
 		// A disk that reports an error may have kept the record all the same.
 		_ = m.leases.Delete(l.key())
 		m.mu.Lock()
-		delete(p.leases, l.Addr)
+		m.take(p, l)
 		m.mu.Unlock()
-		return nil, fmt.Errorf("record lease %s: %w", l.Addr, err)
+		return fmt.Errorf("record lease %s: %w", l.Addr, err)
 	}
 	m.mu.Lock()
 	l.settled = true
 	m.mu.Unlock()
 	m.log.Debug("address leased", "pool_id", p.id, "address", l.Addr, "mac", l.MAC, "name", l.Name)
-	m.tell(p, l, odd)
-	return l, nil
+	return nil
+}
+
+// take takes a lease out of memory. The caller holds mu.
+func (m *IPAM) take(p *pool, l *lease) {
+	delete(p.leases, l.Addr)
+	if m.stable[l.Endpoint] == l.Addr {
+		delete(m.stable, l.Endpoint)
+	}
 }
 
 // reserve makes a lease that is not recorded yet.
