@@ -36,6 +36,10 @@ type Host interface {
 	HasLink(name string) bool
 	// Foreign returns what the host uses besides our own objects.
 	Foreign() inet.Foreign
+	// Enterable returns why sandboxes cannot be entered, nil if they can.
+	Enterable() error
+	// Placed reports whether the link with this MAC is up in its sandbox.
+	Placed(sandbox string, mac inet.MAC) (bool, error)
 	// Missing returns the commands for sysctls that want needs.
 	Missing(want plan.Host) ([]string, error)
 }
@@ -55,6 +59,7 @@ type Config struct {
 	Host      Host
 	Prober    Prober
 	Ports     Ports
+	Lender    Lender
 	// Uplink is that of networks that name none.
 	Uplink string
 	// ResyncPeriod is how often the whole host is looked at when nothing
@@ -78,11 +83,11 @@ type Driver struct {
 	// settle deletes the records whose deletion did not succeed before.
 	settle func() error
 
-	// ctx is that of probes beside, which outlive the call that asked for
-	// them. Run ends it and waits for them.
+	// ctx is that of what runs beside, probes and waiting for Docker: it
+	// outlives the call that asked for it. Run ends it and waits for it.
 	ctx    context.Context
 	cancel context.CancelFunc
-	probes sync.WaitGroup
+	beside sync.WaitGroup
 
 	// recording is held, before mu, while an endpoint's record changes in the
 	// store and here, so that both see changes in one order.
@@ -96,6 +101,10 @@ type Driver struct {
 	// calls holds what Docker's calls have been about; see Sweep.
 	calls   map[string]activity
 	uplinks plan.Uplinks
+	// awaited are the endpoints whose addresses are not complete yet.
+	awaited map[string]*awaited
+	// warned are the warnings that were logged and still hold.
+	warned []Warning
 }
 
 // New returns a Driver with the records of an earlier process. It leaves the
@@ -120,10 +129,10 @@ func New(c Config) (*Driver, error) {
 		networks: networks, endpoints: endpoints,
 		holders: make(map[netip.Addr]string),
 		settle:  func() error { return errors.Join(lasting.settle(), boot.settle()) },
-		calls:   make(map[string]activity),
+		calls:   make(map[string]activity), awaited: make(map[string]*awaited),
 	}
 	for id, e := range endpoints {
-		for _, a := range e.Addrs {
+		for _, a := range e.Own() {
 			d.holders[a] = id
 		}
 	}
@@ -141,6 +150,9 @@ func (d *Driver) Restore(ctx context.Context) error {
 		d.log.Warn("host not restored", "err", err)
 	}
 	d.restorePorts()
+	for _, id := range d.endpointIDs() {
+		d.complete(id)
+	}
 	return nil
 }
 
@@ -149,21 +161,37 @@ func (d *Driver) Restore(ctx context.Context) error {
 func (d *Driver) Run(ctx context.Context) error {
 	err := d.loop.Run(ctx)
 	d.mu.Lock()
-	d.cancel() // under mu: no probe begins after it
+	d.cancel() // under mu: nothing begins after it
 	d.mu.Unlock()
-	d.probes.Wait()
+	d.beside.Wait()
 	return err
 }
 
 // Plan implements reconcile.Planner.
 func (d *Driver) Plan() plan.Host {
-	up := d.config.Host.Uplinks(d.uplinkSpecs())
+	fresh, came, went := d.follow(d.config.Host.Uplinks(d.uplinkSpecs()))
+	for id, ps := range fresh {
+		d.probeBeside(id, ps)
+	}
+	for _, w := range came {
+		d.log.Warn("network needs attention", "network", short(w.Owner), "warning", w.Text)
+	}
+	for _, w := range went {
+		d.log.Info("network needs no attention any more", "network", short(w.Owner), "warning", w.Text)
+	}
 	d.mu.Lock()
-	d.uplinks = up
 	networks := slices.Collect(maps.Values(d.networks))
 	endpoints := slices.Collect(maps.Values(d.endpoints))
+	up := d.uplinks
 	d.mu.Unlock()
 	return plan.Build(networks, endpoints, up)
+}
+
+// endpointIDs returns the ids of all endpoints.
+func (d *Driver) endpointIDs() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Keys(d.endpoints))
 }
 
 // PlanOf implements reconcile.Planner.

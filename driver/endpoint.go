@@ -191,8 +191,9 @@ func (d *Driver) release(id string) bool {
 
 // takeEndpoint is release for whoever holds mu.
 func (d *Driver) takeEndpoint(id string) bool {
-	_, ok := d.endpoints[id]
-	for _, a := range d.endpoints[id].Addrs {
+	e, ok := d.endpoints[id]
+	d.abandon(e)
+	for _, a := range e.Addrs {
 		if d.holders[a] == id {
 			delete(d.holders, a)
 		}

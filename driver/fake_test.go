@@ -94,6 +94,10 @@ func (b *bucket[T]) ids() []string {
 type fakeHost struct {
 	uplink.Snapshot
 	missing []string
+	// unenterable is why sandboxes cannot be entered, and unplaced that links
+	// are not in theirs yet.
+	unenterable error
+	unplaced    bool
 
 	mu      sync.Mutex
 	objects map[plan.Key]plan.Object
@@ -161,7 +165,7 @@ func (h *fakeHost) Uplinks(specs []string) plan.Uplinks {
 	up := plan.Uplinks{For: make(map[string]plan.Uplink)}
 	for _, spec := range specs {
 		if u, err := h.Choose(spec); err == nil {
-			up.For[spec] = plan.Uplink{Name: u.Name, MTU: u.MTU, OnLink: u.OnLink}
+			up.For[spec] = plan.Uplink{Name: u.Name, MTU: u.MTU, OnLink: u.OnLink, Deprecated: u.Deprecated}
 		}
 	}
 	return up
@@ -177,6 +181,21 @@ func (h *fakeHost) Foreign() inet.Foreign {
 }
 
 func (h *fakeHost) Missing(plan.Host) ([]string, error) { return h.missing, nil }
+
+func (h *fakeHost) Enterable() error { return h.unenterable }
+
+func (h *fakeHost) Placed(string, inet.MAC) (bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.unplaced, nil
+}
+
+// place has Docker move the links into their sandboxes, or not yet.
+func (h *fakeHost) place(done bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unplaced = !done
+}
 
 func (h *fakeHost) breaks(part string) {
 	h.mu.Lock()
@@ -234,6 +253,7 @@ type rig struct {
 	host      *fakeHost
 	link      *fakeLink
 	ports     *fakePorts
+	lender    *fakeLender
 	networks  *bucket[plan.Network]
 	endpoints *bucket[plan.Endpoint]
 }
@@ -242,6 +262,7 @@ func newRig(tb testing.TB) rig {
 	tb.Helper()
 	r := rig{host: newFakeHost(), link: &fakeLink{owners: make(map[netip.Addr]inet.MAC)}, networks: &bucket[plan.Network]{}, endpoints: &bucket[plan.Endpoint]{}}
 	r.ports = &fakePorts{host: r.host}
+	r.lender = &fakeLender{source: "uplink"}
 	return r.restart(tb)
 }
 
@@ -250,7 +271,7 @@ func (r rig) restart(tb testing.TB, change ...func(*driver.Config)) rig {
 	tb.Helper()
 	config := driver.Config{
 		Log: slog.New(slog.DiscardHandler), Networks: r.networks, Endpoints: r.endpoints,
-		Host: r.host, Prober: r.link, Ports: r.ports, Uplink: uplink.Auto,
+		Host: r.host, Prober: r.link, Ports: r.ports, Lender: r.lender, Uplink: uplink.Auto,
 	}
 	for _, f := range change {
 		f(&config)

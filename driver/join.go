@@ -43,7 +43,7 @@ func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.Joi
 		return nil, fmt.Errorf("endpoint %q is not known to ndp6: start the container again", short(r.EndpointID))
 	}
 	e.Joined = true
-	proxies := d.proxies(e)
+	proxies := d.proxiesOf(e)
 	wait, async := dadMode(n, e)
 	if wait {
 		if err := d.probe(ctx, proxies); err != nil {
@@ -61,6 +61,7 @@ func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.Joi
 	if async {
 		d.probeBeside(e.ID, proxies)
 	}
+	d.complete(e.ID)
 	return answer(n, e, sole), nil
 }
 
@@ -123,7 +124,8 @@ func (d *Driver) Leave(ctx context.Context, r *network.LeaveRequest) error {
 
 func (d *Driver) leave(ctx context.Context, id string) error {
 	_, err := d.modify(id, func(e *plan.Endpoint) {
-		e.Joined, e.Joining, e.Sandbox, e.Withdrawn = false, false, "", nil
+		d.abandon(*e)
+		e.Joined, e.Joining, e.Placed, e.Sandbox, e.Withdrawn, e.Stable = false, false, false, "", nil, netip.Addr{}
 		e.Published = nil // Docker 29 revokes nothing that was programmed before it restarted
 	})
 	return errors.Join(err, d.close(ctx, id))
@@ -194,12 +196,17 @@ func gatewayOf(n plan.Network, addr netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// proxies returns the entries that e will have on the uplink.
-func (d *Driver) proxies(e plan.Endpoint) []plan.Proxy {
+// proxiesOf returns the entries that e will have on the uplink.
+func (d *Driver) proxiesOf(e plan.Endpoint) []plan.Proxy {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return proxies(d.planOf(e))
+}
+
+// proxies returns the entries of a plan.
+func proxies(h plan.Host) []plan.Proxy {
 	var ps []plan.Proxy
-	for _, o := range d.planOf(e).Objects {
+	for _, o := range h.Objects {
 		if p, ok := o.Object.(plan.Proxy); ok {
 			ps = append(ps, p)
 		}
@@ -245,7 +252,7 @@ func (d *Driver) probeBeside(id string, proxies []plan.Proxy) {
 		return
 	}
 	for _, p := range proxies {
-		d.probes.Go(func() {
+		d.beside.Go(func() {
 			err := d.config.Prober.Probe(d.ctx, p.Link, p.Addr, dadAsyncTime)
 			dup, taken := errors.AsType[*ndp.DuplicateError](err)
 			switch {

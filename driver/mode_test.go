@@ -1,12 +1,15 @@
 package driver_test
 
 import (
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/docker/go-plugins-helpers/network"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/driver/plan"
 )
 
@@ -187,8 +190,12 @@ func TestOutside(t *testing.T) {
 	}
 	status, err := r.Status(t.Context())
 	must(t)(err)
-	if got := status.Endpoints[0].Outside; len(got) != 1 || got[0].String() != outside {
-		t.Errorf("status shows %v outside, want %s", got, outside)
+	want := []driver.AddressStatus{
+		{Addr: netip.MustParseAddr("fd00::1:a:242:0:2"), Origin: plan.Given},
+		{Addr: netip.MustParseAddr(outside), Origin: plan.Outside},
+	}
+	if got := status.Endpoints[0].Addresses; !slices.Equal(got, want) {
+		t.Errorf("status shows %v, want %v", got, want)
 	}
 	if got := status.Networks[0].Pools[0].Outside; len(got) != 1 || got[0].String() != "2001:db8:0:0:a::/80" {
 		t.Errorf("status shows pool %v outside", got)

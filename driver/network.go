@@ -51,6 +51,10 @@ func (d *Driver) CreateNetwork(ctx context.Context, r *network.CreateNetworkRequ
 	if err := d.checkHost(ctx, n); err != nil {
 		return err
 	}
+	if err := d.checkInside(n); err != nil {
+		return err
+	}
+	n.OnLink = d.onLink(n)
 	if err := d.admit(n); err != nil {
 		return err
 	}
@@ -91,6 +95,7 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 		Internal: internal, NoMasquerade: o.noMasquerade, SplitDefault: !modern,
 		Open: o.open, Unguarded: o.unguarded, Isolated: o.isolated, HostICMPOnly: o.hostICMPOnly,
 		NoHostPorts: o.noHostPorts, HostBinding4: o.hostBinding4,
+		StableName: o.stableName, Follow: o.follow,
 	}
 	if n.Bridge == "" {
 		n.Bridge = plan.BridgeName(n.ID)
@@ -159,6 +164,7 @@ func (d *Driver) known(n plan.Network) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	have, ok := d.networks[n.ID]
+	n.OnLink = have.OnLink // what the host was then
 	if ok && !reflect.DeepEqual(have, n) {
 		return false, fmt.Errorf("network %s exists with other settings: remove it first", short(n.ID))
 	}
@@ -215,7 +221,7 @@ func (d *Driver) admit(n plan.Network) error {
 	defer d.mu.Unlock()
 	for _, other := range d.networks {
 		for _, p := range n.Pools {
-			if err := inet.CheckOverlap(p.Prefix, other.Prefixes()); err != nil {
+			if err := inet.CheckOverlap(p.Prefix, plan.Prefixes(other, d.uplinks)); err != nil {
 				return err
 			}
 		}

@@ -54,6 +54,8 @@ type options struct {
 	hostIPv6     netip.Addr
 	outside      netip.Prefix
 	ndp          string
+	stableName   bool
+	follow       bool
 }
 
 // An option is one -o key: how its value is checked and kept.
@@ -78,6 +80,15 @@ const (
 	keyGatewayMode6 = "com.docker.network.bridge.gateway_mode_ipv6"
 )
 
+// Options that give containers more addresses than Docker knows of.
+const (
+	keyStable      = ownPrefix + "stable"
+	stableName     = "name"
+	keyRenumber    = ownPrefix + "renumber"
+	renumberFollow = "follow"
+	renumberWarn   = "warn"
+)
+
 // knownOptions returns the options by key. Those of Docker's own bridge driver
 // have the meaning that they have there.
 func knownOptions() map[string]option {
@@ -94,6 +105,8 @@ func knownOptions() map[string]option {
 		"ndp6.guard":       choice(func(o *options) *bool { return &o.unguarded }, "off", "strict"),
 		"ndp6.host_access": choice(func(o *options) *bool { return &o.hostICMPOnly }, "icmp", "all"),
 		keyHostPublish:     choice(func(o *options) *bool { return &o.noHostPorts }, "off", "on"),
+		keyStable:          {setStable, stableName + ": an address made of the container's name"},
+		keyRenumber:        choice(func(o *options) *bool { return &o.follow }, renumberFollow, renumberWarn),
 
 		"com.docker.network.driver.mtu":                  mtu,
 		"com.docker.network.bridge.name":                 {setBridge, "a link name of 1 to 15 bytes without spaces, slashes, colons and percent signs"},
@@ -200,6 +213,11 @@ func setDAD(o *options, value string) error {
 		return nil
 	}
 	return errValue
+}
+
+func setStable(o *options, value string) error {
+	o.stableName = true
+	return only(stableName)(o, value)
 }
 
 func setBridge(o *options, value string) error {

@@ -120,11 +120,11 @@ func (d *Driver) unpublish(ctx context.Context, id string) error {
 }
 
 // close makes the kernel follow the record of an endpoint that has no
-// published ports any more.
+// published ports any more, and maybe no stable address.
 func (d *Driver) close(ctx context.Context, id string) error {
 	err := d.loop.Sync(ctx, id)
-	// Last, so that nobody else gets a port while the firewall redirects it.
-	return errors.Join(err, d.config.Ports.Unpublish(id))
+	// Last, so that nobody else gets what still leads to the container.
+	return errors.Join(err, d.config.Ports.Unpublish(id), d.giveBack(id))
 }
 
 // restorePorts takes the ports of the records again. A port that somebody else

@@ -21,6 +21,8 @@ type Status struct {
 	Endpoints []EndpointStatus `json:"endpoints"`
 	// Problems are what could not be done and is retried.
 	Problems []ProblemStatus `json:"problems"`
+	// Warnings are what an operator should see to.
+	Warnings []Warning `json:"warnings"`
 	// Drift are the operations that would make the kernel match the plan.
 	Drift []string `json:"drift"`
 }
@@ -58,15 +60,23 @@ type EndpointStatus struct {
 	Network string       `json:"network"`
 	MAC     inet.MAC     `json:"mac"`
 	Addrs   []netip.Addr `json:"addrs"`
-	// Outside are the addresses that it has outside where they differ from
-	// Addrs, the current one first.
-	Outside []netip.Addr `json:"outside"`
-	Joined  bool         `json:"joined"`
-	Inbound string       `json:"inbound"`
+	// Addresses are all that the container has: Addrs, and those that Docker
+	// does not know of.
+	Addresses []AddressStatus `json:"addresses"`
+	Joined    bool            `json:"joined"`
+	Inbound   string          `json:"inbound"`
 	// Ports are those that are published, in the order of Docker's request.
 	Ports []PortStatus `json:"ports"`
-	// Withdrawn are those, of Addrs or Outside, that another host on the uplink holds.
+	// Withdrawn are those of Addresses that another host on the uplink holds.
 	Withdrawn []netip.Addr `json:"withdrawn"`
+}
+
+// AddressStatus is an address of a container and where it has it from.
+type AddressStatus struct {
+	Addr   netip.Addr  `json:"addr"`
+	Origin plan.Origin `json:"origin"` // given, stable, twin or outside
+	// Deprecated addresses are not the source of new connections.
+	Deprecated bool `json:"deprecated"`
 }
 
 // PortStatus is a published port of a container.
@@ -111,6 +121,7 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	s.Problems, s.Warnings = append(s.Problems, d.missing()...), d.warnings()
 	byNetworkID := func(a, b plan.Network) int { return cmp.Compare(a.ID, b.ID) }
 	for _, n := range slices.SortedFunc(maps.Values(d.networks), byNetworkID) {
 		s.Networks = append(s.Networks, d.networkStatus(n))
@@ -122,7 +133,7 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 		s.Endpoints = append(s.Endpoints, EndpointStatus{
 			ID: e.ID, Network: e.Network, MAC: e.MAC, Joined: e.Joined, Inbound: inbound(e.Open), Ports: portStatus(e),
 			Addrs:     append([]netip.Addr{}, e.Addrs...),
-			Outside:   d.outside(e),
+			Addresses: d.addressStatus(e),
 			Withdrawn: append([]netip.Addr{}, e.Withdrawn...),
 		})
 	}
@@ -149,18 +160,39 @@ func (d *Driver) networkStatus(n plan.Network) NetworkStatus {
 	return s
 }
 
-// outside returns where an endpoint of an NPTv6 network is found outside.
-// Whoever calls holds mu.
-func (d *Driver) outside(e plan.Endpoint) []netip.Addr {
-	outside := []netip.Addr{}
-	n := d.networks[e.Network]
+// missing are the endpoints whose addresses should be complete by now. Whoever
+// calls holds mu.
+func (d *Driver) missing() []ProblemStatus {
+	var ps []ProblemStatus
+	for _, id := range slices.Sorted(maps.Keys(d.awaited)) {
+		if a := d.awaited[id]; a.err != nil && time.Since(a.since) > patience {
+			ps = append(ps, ProblemStatus{
+				Owner: id, Error: a.err.Error(), Since: a.since.UTC(), Attempts: a.attempts, Retry: a.retry.UTC(),
+			})
+		}
+	}
+	return ps
+}
+
+// addressStatus returns all addresses of an endpoint, and those that it has
+// outside. Whoever calls holds mu.
+func (d *Driver) addressStatus(e plan.Endpoint) []AddressStatus {
+	n, u := d.networks[e.Network], d.uplinks.For[d.networks[e.Network].Uplink]
+	list := []AddressStatus{}
+	all := plan.Addresses(n, e, d.uplinks)
+	for _, a := range all {
+		list = append(list, AddressStatus{a.Addr(), a.Origin, a.Deprecated})
+	}
 	if n.Mode != plan.NPTv6 {
-		return outside
+		return list
 	}
-	for _, a := range e.Addrs {
-		outside = append(outside, n.Exposed(a, d.uplinks.For[n.Uplink])...)
+	for _, a := range all {
+		for _, outside := range n.Exposed(a.Addr(), u) {
+			old := slices.ContainsFunc(u.Deprecated, func(p netip.Prefix) bool { return p.Contains(outside) })
+			list = append(list, AddressStatus{outside, plan.Outside, old})
+		}
 	}
-	return outside
+	return list
 }
 
 func inbound(open bool) string {

@@ -30,6 +30,7 @@ func TestStatus(t *testing.T) {
   "networks": [],
   "endpoints": [],
   "problems": [],
+  "warnings": [],
   "drift": []
 }`, status(t, r)); diff != "" {
 		t.Errorf("of nothing (-want +got):\n%s", diff)
@@ -91,7 +92,13 @@ func TestStatus(t *testing.T) {
       "addrs": [
         "2001:db8::a:242:0:2"
       ],
-      "outside": [],
+      "addresses": [
+        {
+          "addr": "2001:db8::a:242:0:2",
+          "origin": "given",
+          "deprecated": false
+        }
+      ],
       "joined": false,
       "inbound": "published",
       "ports": [],
@@ -99,6 +106,7 @@ func TestStatus(t *testing.T) {
     }
   ],
   "problems": [],
+  "warnings": [],
   "drift": []
 }`
 	if diff := cmp.Diff(want, status(t, r)); diff != "" {

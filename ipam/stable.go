@@ -121,10 +121,10 @@ func (m *IPAM) stableRequest(p *pool, s Stable) alloc.Request {
 // ReturnStable ends the lease of an endpoint's stable address, if it has one.
 func (m *IPAM) ReturnStable(endpoint string) error {
 	m.mu.Lock()
-	addr := m.stable[endpoint]
+	addr, lent := m.stable[endpoint]
 	p := m.poolOf(addr)
 	m.mu.Unlock()
-	if p == nil {
+	if !lent || p == nil {
 		return nil
 	}
 	if err := m.release(p, addr); err != nil && !errors.Is(err, errNotLeased) {

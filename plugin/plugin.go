@@ -23,6 +23,8 @@ import (
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/netutil/xtables"
+	"github.com/ndp6/ndp6/plugin/engine"
+	"github.com/ndp6/ndp6/plugin/lender"
 	"github.com/ndp6/ndp6/plugin/settings"
 	"github.com/ndp6/ndp6/plugin/store"
 	"github.com/ndp6/ndp6/plugin/sweep"
@@ -58,6 +60,10 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	ports := publish.New(held, log)
 	open.add(ports.Close)
 	soon := sweep.NewRequests()
+	addresses, err := newIPAM(s, host, soon.Add, records, log)
+	if err != nil {
+		return err
+	}
 	networks, err := driver.New(driver.Config{
 		Log:          log,
 		ResyncPeriod: s.ResyncPeriod,
@@ -66,6 +72,7 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 		Host:         host,
 		Prober:       speaker,
 		Ports:        ports,
+		Lender:       newLender(s, addresses),
 		Uplink:       s.Uplink,
 		CheckSysctls: s.Sysctls == settings.Check,
 		Stale:        soon.Add,
@@ -75,10 +82,6 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	}
 	if err := networks.Restore(ctx); err != nil {
 		return fmt.Errorf("restore the host: %w", err)
-	}
-	addresses, err := newIPAM(s, host, soon.Add, records, log)
-	if err != nil {
-		return err
 	}
 	beside := append(newSweeper(s, networks, addresses, soon, records, log), newAdmin(s, networks, addresses, log, &open)...)
 	return answer(ctx, s.Sockets, networks, addresses, beside, log)
@@ -129,6 +132,14 @@ func newIPAM(s settings.Settings, host *reconcile.Host, stale func(), records *s
 		IID:       s.IID,
 		Stale:     stale,
 	})
+}
+
+// newLender returns what tells the network driver of pools and containers.
+func newLender(s settings.Settings, addresses *ipam.IPAM) *lender.Lender {
+	if s.DockerSocket == "" {
+		return lender.New(nil, addresses)
+	}
+	return lender.New(engine.New(s.DockerSocket), addresses)
 }
 
 // answer serves the sockets while the driver keeps the host, and the tasks beside run.

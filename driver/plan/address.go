@@ -13,6 +13,8 @@ const (
 	Given  Origin = "given"  // IPAM lent it, and Docker set it
 	Stable Origin = "stable" // derived from the container's name
 	Twin   Origin = "twin"   // of another address, in a prefix that the uplink has now
+	// Outside is that of an address which no link has: it is translated.
+	Outside Origin = "outside"
 )
 
 // An EndpointAddress is one of an endpoint's addresses.
@@ -31,7 +33,7 @@ func Addresses(n Network, e Endpoint, up Uplinks) []EndpointAddress {
 	own := make([]EndpointAddress, 0, len(e.Addrs)+1)
 	var twins []EndpointAddress
 	add := func(addr netip.Addr, o Origin) {
-		pool := n.poolOf(addr)
+		pool := n.PoolOf(addr)
 		a := EndpointAddress{Prefix: netip.PrefixFrom(addr, pool.Bits()), Origin: o}
 		if n.follows(pool) {
 			a.Deprecated = outdated(n, pool, up)
@@ -66,5 +68,5 @@ func inside(n Network, e Endpoint, a EndpointAddress) (o Inside, ok bool) {
 	given := a.Origin == Given
 	return Inside{
 		Sandbox: e.Sandbox, MAC: e.MAC, Prefix: a.Prefix, Deprecated: a.Deprecated, Given: given,
-	}, e.Placed && (!given || n.follows(n.poolOf(a.Addr())))
+	}, e.Placed && (!given || n.follows(n.PoolOf(a.Addr())))
 }

@@ -141,8 +141,16 @@ func (n Network) Prefixes() []netip.Prefix {
 	return ps
 }
 
-// poolOf returns the pool that addr is in, the zero Prefix if it is in none.
-func (n Network) poolOf(addr netip.Addr) netip.Prefix {
+// Own returns the addresses that are on record, those of Docker first.
+func (e Endpoint) Own() []netip.Addr {
+	if !e.Stable.IsValid() {
+		return e.Addrs
+	}
+	return append(slices.Clip(e.Addrs), e.Stable)
+}
+
+// PoolOf returns the pool that addr is in, the zero Prefix if it is in none.
+func (n Network) PoolOf(addr netip.Addr) netip.Prefix {
 	for _, p := range n.Pools {
 		if p.Prefix.Contains(addr) {
 			return p.Prefix

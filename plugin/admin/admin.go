@@ -56,7 +56,7 @@ type Status struct {
 
 // Findings counts what an operator should look at.
 func (s Status) Findings() int {
-	n := len(s.Problems) + len(s.Drift)
+	n := len(s.Problems) + len(s.Warnings) + len(s.Drift)
 	for _, e := range s.Endpoints {
 		n += len(e.Withdrawn)
 	}

@@ -122,7 +122,9 @@ func (c *Client) Networks(ctx context.Context) ([]Network, error) {
 
 // An Endpoint is a container's attachment to a network.
 type Endpoint struct {
-	ID    string
+	ID string
+	// Name is that of the container.
+	Name  string
 	Addrs []netip.Addr
 }
 
@@ -132,7 +134,7 @@ func (c *Client) Endpoints(ctx context.Context, network string) ([]Endpoint, err
 	path := "/networks/" + url.PathEscape(network)
 	var answer struct {
 		ID         string `json:"Id"`
-		Containers map[string]struct{ EndpointID, IPv4Address, IPv6Address string }
+		Containers map[string]struct{ EndpointID, Name, IPv4Address, IPv6Address string }
 	}
 	if err := c.get(ctx, path, &answer); err != nil {
 		return nil, err
@@ -142,7 +144,7 @@ func (c *Client) Endpoints(ctx context.Context, network string) ([]Endpoint, err
 	}
 	var endpoints []Endpoint
 	for _, a := range answer.Containers {
-		e := Endpoint{ID: a.EndpointID}
+		e := Endpoint{ID: a.EndpointID, Name: a.Name}
 		for _, text := range []string{a.IPv6Address, a.IPv4Address} {
 			if text == "" {
 				continue

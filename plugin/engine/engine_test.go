@@ -121,7 +121,7 @@ func TestEndpoints(t *testing.T) {
 	got, err := c.Endpoints(t.Context(), "1f")
 	wantError(t, err, "")
 	want := []engine.Endpoint{
-		{ID: "e1", Addrs: []netip.Addr{netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("10.166.0.2")}},
+		{ID: "e1", Name: "www", Addrs: []netip.Addr{netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("10.166.0.2")}},
 		{ID: "e2"},
 	}
 	byID := cmpopts.SortSlices(func(a, b engine.Endpoint) bool { return a.ID < b.ID })

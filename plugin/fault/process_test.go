@@ -22,6 +22,7 @@ import (
 	"github.com/ndp6/ndp6/netutil/hostport"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/plugin/lender"
 	"github.com/ndp6/ndp6/plugin/store"
 	"github.com/ndp6/ndp6/plugin/wire"
 )
@@ -100,11 +101,19 @@ func newProcess(tb testing.TB, dir string) *process {
 	})
 	must(err)
 	brittle := host{p.host, f}
+	p.ipam, err = ipam.New(ipam.Config{
+		Log: log, Host: facts{brittle},
+		Pools:   records[ipam.Pool]{p.pools, "pools", f},
+		Leases:  records[ipam.Lease]{p.leases, "leases", f},
+		Secrets: store.Lasting[ipam.Secret](s, "secrets"),
+	})
+	must(err)
 	p.driver, err = driver.New(driver.Config{
 		Log:       log,
 		Networks:  records[plan.Network]{p.networks, "networks", f},
 		Endpoints: records[plan.Endpoint]{p.endpoints, "endpoints", f},
 		Host:      brittle, Prober: silence{}, Ports: ports, Uplink: "auto",
+		Lender: lender.New(nil, p.ipam),
 	})
 	must(err)
 	p.serve = func() {
@@ -113,13 +122,6 @@ func newProcess(tb testing.TB, dir string) *process {
 		if err := p.driver.Restore(tb.Context()); err != nil && !errors.Is(err, errFault) {
 			must(err)
 		}
-		p.ipam, err = ipam.New(ipam.Config{
-			Log: log, Host: facts{brittle},
-			Pools:   records[ipam.Pool]{p.pools, "pools", f},
-			Leases:  records[ipam.Lease]{p.leases, "leases", f},
-			Secrets: store.Lasting[ipam.Secret](s, "secrets"),
-		})
-		must(err)
 		p.server = wire.New(wire.Config{Network: p.driver, IPAM: p.ipam, Log: log})
 	}
 	return p
