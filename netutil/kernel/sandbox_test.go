@@ -94,6 +94,8 @@ func TestSandboxSource(t *testing.T) {
 	if err := s.SetAddress(peerMAC, netip.MustParsePrefix("2001:db8:1:0:a::2/80"), false); err != nil {
 		t.Fatal(err)
 	}
+	// Of two that are as good the kernel takes the newer one.
+	contains(t, nettest.Run(t, "ip -6 route get 2001:db8:ffff::1"), "src 2001:db8:1:0:a::2")
 	if err := s.SetAddress(peerMAC, netip.MustParsePrefix("2001:db8:0:0:a::2/80"), true); err != nil {
 		t.Fatal(err)
 	}

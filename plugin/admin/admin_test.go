@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/ipam/alloc"
 	"github.com/ndp6/ndp6/netutil/inet"
@@ -64,9 +65,10 @@ func full() admin.Status {
 			}},
 			Endpoints: []driver.EndpointStatus{{
 				ID: "a", Network: "web", MAC: inet.MAC{2, 0x42, 0, 0, 0, 2}, Joined: true,
-				Addrs: []netip.Addr{addr}, Withdrawn: []netip.Addr{addr},
+				Addrs: []netip.Addr{addr}, Addresses: []driver.AddressStatus{{Addr: addr, Origin: plan.Given}}, Withdrawn: []netip.Addr{addr},
 			}},
 			Problems: []driver.ProblemStatus{{Owner: "a", Error: "broken", Since: time.Unix(0, 0).UTC(), Attempts: 2, Retry: time.Unix(9, 0).UTC()}},
+			Warnings: []driver.Warning{{Owner: "web", Text: "renumbered"}},
 			Drift:    []string{"add veth x"},
 		},
 		Pools: []ipam.PoolStatus{{
@@ -89,8 +91,8 @@ func TestRoundTrip(t *testing.T) {
 	if diff := cmp.Diff(full(), got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Error(diff)
 	}
-	if got.Findings() != 3 {
-		t.Errorf("%d findings, want 3", got.Findings())
+	if got.Findings() != 4 {
+		t.Errorf("%d findings, want 4", got.Findings())
 	}
 	if err := stop(); err != nil {
 		t.Error(err)

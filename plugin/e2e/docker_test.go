@@ -41,6 +41,8 @@ func scenarios() []scenario {
 		{name: "uplink moves", run: uplinkMoves},
 		{name: "hundred containers", run: hundredContainers},
 		{name: "plugin killed under load", run: pluginKilledUnderLoad},
+		{name: "stable names", run: stableNames},
+		{name: "prefix followed", run: followPrefix},
 		{name: "managed plugin", run: managedPlugin, versions: []string{"28.5"}},
 	}
 }

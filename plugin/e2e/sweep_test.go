@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
@@ -127,15 +128,10 @@ func (b *bed) deafPlugin() (stop func()) {
 }
 
 // status is what `ndp6 status --json` says on the host. Findings are no error.
-func (b *bed) status() (s status) {
+func (b *bed) status() (s driver.Status) {
 	b.Helper()
 	out, err := b.host.Exec(b.ctx(), "sh", "-c", "/run/ndp6-lab/bin/ndp6 status --json || [ $? = 2 ]")
 	b.ok(err)
 	b.ok(json.Unmarshal([]byte(out), &s))
 	return s
-}
-
-type status struct {
-	Networks, Endpoints, Problems []any
-	Drift                         []string
 }

@@ -23,9 +23,10 @@ import (
 // the command's result says what was found.
 var errFindings = errors.New("findings")
 
-const statusLong = `Show the networks, pools and endpoints of the ndp6 that runs on this host, and what is
-not as it should be: problems that it keeps trying to repair, drift between its
-plan and the kernel, and addresses withdrawn because another host has them.
+const statusLong = `Show the networks, pools and endpoints of the ndp6 that runs on this host, and
+what is not as it should be: problems that it keeps trying to repair, warnings of
+what an operator should see to, drift between its plan and the kernel, and addresses
+withdrawn because another host has them.
 
 Exit code 0 means healthy, 1 an error, 2 findings.`
 
@@ -82,6 +83,9 @@ func printStatus(out io.Writer, s admin.Status) error {
 		fmt.Fprintf(&b, "    since %s, %s, next at %s\n", p.Since.Local().Format(time.DateTime),
 			count(p.Attempts, "attempt"), p.Retry.Local().Format(time.TimeOnly))
 	}
+	for _, w := range s.Warnings {
+		fmt.Fprintf(&b, "warning of %s:\n    %s\n", owner(s, w.Owner), w.Text)
+	}
 	if len(s.Drift) > 0 {
 		b.WriteString("drift, to be repaired:\n")
 	}
@@ -136,14 +140,12 @@ func printEndpoints(b *strings.Builder, all []driver.EndpointStatus, network str
 		if e.Joined {
 			joined = "yes"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", short(e.ID), joined, e.MAC, addr(e.Addrs, 0))
-		for i := 1; i < len(e.Addrs); i++ {
-			fmt.Fprintf(w, "\t\t\t%s\n", addr(e.Addrs, i))
+		lines := append(addresses(e), inbound(e)...)
+		if len(e.Addresses) == 0 {
+			lines = append([]string{"-"}, lines...)
 		}
-		for _, a := range e.Outside {
-			fmt.Fprintf(w, "\t\toutside\t%s\n", a)
-		}
-		for _, line := range inbound(e) {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", short(e.ID), joined, e.MAC, lines[0])
+		for _, line := range lines[1:] {
 			fmt.Fprintf(w, "\t\t\t%s\n", line)
 		}
 	}
@@ -169,12 +171,33 @@ func inbound(e driver.EndpointStatus) []string {
 	return lines
 }
 
-// addr is an address as text, "-" where there is none.
-func addr(addrs []netip.Addr, i int) string {
-	if i >= len(addrs) {
-		return "-"
+// addressWidth is what a line of 80 columns has for an address.
+const addressWidth = 39
+
+// addresses are an endpoint's, each with what sets it apart from one that
+// Docker gave and that is current.
+func addresses(e driver.EndpointStatus) []string {
+	var lines []string
+	for _, a := range e.Addresses {
+		line := a.Addr.String()
+		var marks []string
+		if a.Origin != plan.Given {
+			marks = append(marks, string(a.Origin))
+		}
+		if a.Deprecated {
+			marks = append(marks, "deprecated")
+		}
+		mark := "  " + strings.Join(marks, ", ")
+		switch {
+		case len(marks) == 0:
+			lines = append(lines, line)
+		case len(line)+len(mark) > addressWidth:
+			lines = append(lines, line, mark)
+		default:
+			lines = append(lines, line+mark)
+		}
 	}
-	return addrs[i].String()
+	return lines
 }
 
 // owner says whose problem it is.
