@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"sync"
 
 	"github.com/ndp6/ndp6/driver/ndisc"
@@ -36,8 +35,7 @@ type Host struct {
 	checkOnly bool
 
 	recorded Uplinks
-	// outside are the prefixes that networks were translated to last.
-	outside  map[netip.Prefix]bool
+	outside  outside
 	expected *expected
 	insides  insides
 

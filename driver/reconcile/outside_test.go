@@ -45,4 +45,14 @@ func TestOutsidePrefixGoes(t *testing.T) {
 	nettest.Run(t, "ip addr del 2001:db8::5/64 dev eth0")
 	n.pass(t)
 	send("prefix gone", "2")
+	gone := func(when string, want bool) {
+		t.Helper()
+		if got := nettest.Run(t, "nft list set inet ndp6 gone6"); strings.Contains(got, "2001:db8:0:0:a::/80") != want {
+			t.Errorf("%s: callers are told that they were cut off is not %t:\n%s", when, want, got)
+		}
+	}
+	gone("prefix gone", true)
+	nettest.Run(t, "ip addr add 2001:db8::5/64 dev eth0 nodad")
+	n.pass(t)
+	gone("prefix back", false)
 }

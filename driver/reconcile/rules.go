@@ -3,7 +3,6 @@ package reconcile
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -20,6 +19,7 @@ func (h *Host) SetRules(want plan.Host) (bool, error) {
 	if policy.Guard, err = h.routes(want); err != nil {
 		return false, err
 	}
+	policy.Networks = h.outside.withdraw(policy.Networks)
 	ruleset := firewall.Build(policy)
 	ruleset.Groups = make(map[string]nft.Group)
 	for _, o := range want.Objects {
@@ -37,32 +37,14 @@ func (h *Host) SetRules(want plan.Host) (bool, error) {
 		})
 		err = nil
 	}
-	if err == nil {
-		err = h.forgetOutside(policy)
+	if gone := h.outside.gone; err == nil && len(gone) > 0 {
+		h.log.Info("prefix gone: ending its flows", "prefixes", gone)
+		if err = h.conn.ForgetFlowsTo(gone...); err == nil {
+			h.outside.gone = nil
+		}
 	}
 	// Ours first: without them nobody else should let anything pass.
 	return changed, errors.Join(err, h.setOthers(policy))
-}
-
-// forgetOutside ends the flows of prefixes that nothing is translated to any
-// more. They could not go on; forgotten, they are reset by the next packet of
-// a container instead of waiting for an answer.
-func (h *Host) forgetOutside(policy firewall.Policy) error {
-	outside := make(map[netip.Prefix]bool)
-	for _, n := range policy.Networks {
-		for _, t := range n.Translations {
-			outside[t.Outside] = true
-		}
-	}
-	gone := slices.DeleteFunc(slices.Collect(maps.Keys(h.outside)), func(p netip.Prefix) bool { return outside[p] })
-	if len(gone) > 0 {
-		h.log.Info("prefix gone: ending its flows", "prefixes", gone)
-		if err := h.conn.ForgetFlowsTo(gone...); err != nil {
-			return fmt.Errorf("forget flows: %w", err)
-		}
-	}
-	h.outside = outside
-	return nil
 }
 
 // setOthers has other firewalls let our packets pass, that of iptables-legacy

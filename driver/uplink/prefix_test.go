@@ -14,8 +14,11 @@ import (
 func lone(addresses []kernel.Address, routes ...kernel.Route) uplink.Snapshot {
 	s := uplink.Snapshot{
 		Links: []kernel.Link{
-			{Index: 1, Name: "lo"}, {Index: 2, Name: "eth0"}, {Index: 3, Name: "lan0"},
-			{Index: 4, Name: "dummy0", Kind: "dummy"}, {Index: 5, Name: "nd-web", Kind: "bridge", Alias: "ndp6:network:web"},
+			{Index: 1, Name: "lo"},
+			{Index: 2, Name: "eth0"},
+			{Index: 3, Name: "lan0"},
+			{Index: 4, Name: "dummy0", Kind: "dummy"},
+			{Index: 5, Name: "nd-web", Kind: "bridge", Alias: "ndp6:network:web"},
 		},
 		Addresses: addresses, Routes: routes,
 	}

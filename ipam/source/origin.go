@@ -27,7 +27,7 @@ func (s *Source) origins(from From, f Facts) []origin {
 		prefixes, format = f.OnLink, fmt.Sprintf("on-link prefix %%s of uplink %q", f.Uplink)
 	case Routed:
 		prefixes, format = f.Routed, "prefix %s that is routed to the host"
-	case ULA:
+	default: // ULA
 		prefixes, format = []netip.Prefix{s.ula}, "unique local prefix %s"
 	}
 	var found []origin
