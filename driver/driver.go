@@ -96,6 +96,8 @@ type Driver struct {
 	mu        sync.Mutex
 	networks  map[string]plan.Network
 	endpoints map[string]plan.Endpoint
+	// sandboxes holds the endpoints in each.
+	sandboxes map[string]map[string]bool
 	// holders holds the endpoint of each address.
 	holders map[netip.Addr]string
 	// calls holds what Docker's calls have been about; see Sweep.
@@ -127,11 +129,13 @@ func New(c Config) (*Driver, error) {
 	d := &Driver{
 		log: c.Log, config: c, ctx: ctx, cancel: cancel,
 		networks: networks, endpoints: endpoints,
-		holders: make(map[netip.Addr]string),
-		settle:  func() error { return errors.Join(lasting.settle(), boot.settle()) },
-		calls:   make(map[string]activity), awaited: make(map[string]*awaited),
+		holders:   make(map[netip.Addr]string),
+		sandboxes: make(map[string]map[string]bool),
+		settle:    func() error { return errors.Join(lasting.settle(), boot.settle()) },
+		calls:     make(map[string]activity), awaited: make(map[string]*awaited),
 	}
 	for id, e := range endpoints {
+		d.move(plan.Endpoint{}, e)
 		for _, a := range e.Own() {
 			d.holders[a] = id
 		}
@@ -181,7 +185,11 @@ func (d *Driver) Plan() plan.Host {
 	}
 	d.mu.Lock()
 	networks := slices.Collect(maps.Values(d.networks))
-	endpoints := slices.Collect(maps.Values(d.endpoints))
+	endpoints := make([]plan.Endpoint, 0, len(d.endpoints))
+	for _, e := range d.endpoints {
+		e.Elsewhere = d.elsewhere(e)
+		endpoints = append(endpoints, e)
+	}
 	up := d.uplinks
 	d.mu.Unlock()
 	return plan.Build(networks, endpoints, up)
@@ -207,6 +215,7 @@ func (d *Driver) planOf(e plan.Endpoint) plan.Host {
 	if !ok {
 		return plan.NewHost()
 	}
+	e.Elsewhere = d.elsewhere(e)
 	return plan.ForEndpoint(n, e, d.uplinks)
 }
 

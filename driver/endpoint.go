@@ -193,6 +193,7 @@ func (d *Driver) release(id string) bool {
 func (d *Driver) takeEndpoint(id string) bool {
 	e, ok := d.endpoints[id]
 	d.abandon(e)
+	d.move(e, plan.Endpoint{})
 	for _, a := range e.Addrs {
 		if d.holders[a] == id {
 			delete(d.holders, a)
@@ -213,10 +214,13 @@ func (d *Driver) DeleteEndpoint(ctx context.Context, r *network.DeleteEndpointRe
 
 // forget gets as far as it can: Docker forgets the endpoint whatever the answer.
 func (d *Driver) forget(ctx context.Context, id string) error {
+	siblings := d.siblingsOf(id)
 	d.recording.Lock()
 	err := d.drop(id)
 	d.recording.Unlock()
-	return errors.Join(err, d.close(ctx, id))
+	err = errors.Join(err, d.close(ctx, id))
+	d.tell(ctx, siblings)
+	return err
 }
 
 // EndpointInfo answers an empty map: Docker up to 26 fails the start of a

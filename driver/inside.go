@@ -246,7 +246,7 @@ func (d *Driver) extend(ctx context.Context, id string, change func(*plan.Endpoi
 	if !done {
 		return false, err
 	}
-	_ = d.loop.Sync(ctx, id) // it keeps the error among the problems
+	d.tell(ctx, append([]string{id}, d.siblingsOf(id)...))
 	d.mu.Lock()
 	fresh := proxies(d.planOf(e))
 	dad := d.networks[e.Network].DAD

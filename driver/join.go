@@ -74,6 +74,7 @@ func (d *Driver) join(ctx context.Context, id, sandbox string) error {
 		return err
 	}
 	err = d.loop.Sync(ctx, id)
+	d.tell(ctx, d.siblingsOf(id))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e, ok := d.endpoints[id]; ok {
@@ -91,7 +92,9 @@ func (d *Driver) modify(id string, change func(*plan.Endpoint)) (plan.Endpoint, 
 	d.mu.Lock()
 	e, ok := d.endpoints[id]
 	if ok {
+		before := e
 		change(&e)
+		d.move(before, e)
 		d.endpoints[id] = e
 	}
 	d.mu.Unlock()
@@ -107,8 +110,9 @@ func (d *Driver) modify(id string, change func(*plan.Endpoint)) (plan.Endpoint, 
 // anotherRouted reports whether another of our endpoints in the sandbox has an
 // IPv6 gateway.
 func (d *Driver) anotherRouted(sandbox, id string) bool {
-	for _, e := range d.endpoints {
-		if e.Joined && e.Sandbox == sandbox && e.ID != id && gateway6(d.networks[e.Network], e).IsValid() {
+	for _, other := range d.siblings(sandbox, id) {
+		e := d.endpoints[other]
+		if gateway6(d.networks[e.Network], e).IsValid() {
 			return true
 		}
 	}
@@ -123,12 +127,15 @@ func (d *Driver) Leave(ctx context.Context, r *network.LeaveRequest) error {
 }
 
 func (d *Driver) leave(ctx context.Context, id string) error {
+	siblings := d.siblingsOf(id)
 	_, err := d.modify(id, func(e *plan.Endpoint) {
 		d.abandon(*e)
 		e.Joined, e.Joining, e.Placed, e.Sandbox, e.Withdrawn, e.Stable = false, false, false, "", nil, netip.Addr{}
 		e.Published = nil // Docker 29 revokes nothing that was programmed before it restarted
 	})
-	return errors.Join(err, d.close(ctx, id))
+	err = errors.Join(err, d.close(ctx, id))
+	d.tell(ctx, siblings)
+	return err
 }
 
 // answer is the recipe that works on every Docker version. It never has a

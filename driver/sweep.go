@@ -85,6 +85,7 @@ func (d *Driver) sweepEndpoint(ctx context.Context, id string, known Known) (boo
 	d.recording.Lock()
 	d.mu.Lock()
 	e, lost := d.endpoints[id], d.lostEndpoint(id, known)
+	siblings := d.siblings(e.Sandbox, id)
 	if lost {
 		d.takeEndpoint(id) // under the same lock, so that no call comes between
 	}
@@ -101,6 +102,7 @@ func (d *Driver) sweepEndpoint(ctx context.Context, id string, known Known) (boo
 		err = fmt.Errorf("forget endpoint %s: %w", short(id), err)
 	}
 	err = errors.Join(err, d.close(ctx, id))
+	d.tell(ctx, siblings)
 	d.log.Info("endpoint swept: docker does not know it", "endpoint", short(id), "network", short(e.Network), "addrs", e.Addrs)
 	return true, err
 }

@@ -167,7 +167,7 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 
 func rules(n Network, e Endpoint, addrs []netip.Addr) Rules {
 	return Rules{ID: e.ID, Endpoint: firewall.Endpoint{
-		Port: e.HostSide(), Bridge: n.Bridge, MAC: e.MAC, Addrs: addrs,
+		Port: e.HostSide(), Bridge: n.Bridge, MAC: e.MAC, Addrs: addrs, Elsewhere: e.Elsewhere,
 		Open: e.Open, Unguarded: n.Unguarded, Isolated: n.Isolated, Published: e.Published,
 	}}
 }

@@ -97,6 +97,8 @@ type Endpoint struct {
 	// Withdrawn are addresses that another host on the uplink was found to hold.
 	Withdrawn []netip.Addr `json:"withdrawn,omitempty"`
 
+	// Elsewhere are the container's addresses on its other networks.
+	Elsewhere []netip.Addr `json:"-"`
 	// Joining is set while Join runs. Only then may the veth pair be made:
 	// later nobody would move its container side into the sandbox.
 	Joining bool `json:"-"`
