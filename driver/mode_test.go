@@ -173,6 +173,24 @@ func TestModeRefuses(t *testing.T) {
 	}
 }
 
+// What a pool is outside cannot be another network's.
+func TestOutsideOverlaps(t *testing.T) {
+	t.Parallel()
+	r := newRig(t).serve(t) // 2001:db8:0:0:a::/80
+	second := moded("fd00:0:0:1:a::/80", "ndp6.mode=nptv6")
+	second.NetworkID = "second"
+	err := r.CreateNetwork(t.Context(), second)
+	if err == nil || !strings.Contains(err.Error(), "2001:db8:0:0:a::/80") {
+		t.Errorf("error %v", err)
+	}
+	second.IPv6Data[0] = pool("fd00:0:0:1:b::/80", "fe80::1/64")
+	r.serve(t, second)
+	third := createDB() // 2001:db8:0:0:b::/80
+	if err := r.CreateNetwork(t.Context(), third); err == nil || !strings.Contains(err.Error(), "2001:db8:0:0:b::/80") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // An endpoint of an NPTv6 network is answered for, probed and shown at its
 // outside address.
 func TestOutside(t *testing.T) {

@@ -220,8 +220,8 @@ func (d *Driver) admit(n plan.Network) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, other := range d.networks {
-		for _, p := range n.Pools {
-			if err := inet.CheckOverlap(p.Prefix, plan.Prefixes(other, d.uplinks)); err != nil {
+		for _, p := range plan.Claims(n, d.uplinks) {
+			if err := inet.CheckOverlap(p, plan.Claims(other, d.uplinks)); err != nil {
 				return err
 			}
 		}

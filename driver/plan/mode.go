@@ -48,6 +48,16 @@ func (n Network) Outsides(pool netip.Prefix, u Uplink) []netip.Prefix {
 	return outsides
 }
 
+// Claims returns all prefixes that are of n alone: its pools, their twins, and
+// what they are outside.
+func Claims(n Network, up Uplinks) []netip.Prefix {
+	all := Prefixes(n, up)
+	for _, t := range n.translations(up.For[n.Uplink]) {
+		all = append(all, t.Outside)
+	}
+	return all
+}
+
 // translations are those of all pools of n.
 func (n Network) translations(u Uplink) []firewall.Translation {
 	var ts []firewall.Translation
