@@ -76,6 +76,12 @@ func TestHostICMPOnly(t *testing.T) {
 		"nb1 lan1 80/tcp": "lan1 sees nb1", "lan1 host.lan 22/tcp": "host sees lan1",
 		"nd1 host.nd 22/tcp": "host sees nd1", "nd1 host.nd 8080/tcp": "host sees nd1",
 	})
+	translated := behindPrefixes(1)
+	translated.Networks[1].HostICMPOnly = true
+	l.apply(translated, endpoint("nb1"))
+	l.expect("icmp only, by way of the prefix outside", map[probe]string{
+		"nb1 host.nb@1 22/tcp": "", "lan1 host.nb@1 22/tcp": "host sees lan1", "nb1 lan1 80/tcp": "lan1 sees nb1@1",
+	})
 	if l.counters()["host"] == 0 {
 		t.Error("counter host counted nothing")
 	}

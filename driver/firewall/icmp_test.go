@@ -153,6 +153,7 @@ func TestICMPv6Limit(t *testing.T) {
 func TestSpoof(t *testing.T) {
 	for _, test := range []struct{ name, from, source, to string }{
 		{"a container's address from outside", "lan1", "2001:db8:0:a::99", "nd1"},
+		{"a translated address from outside", "lan1", "2001:db8:1:a::99", "host.lan"},
 		{"an IPv4 pool's address from outside", "lan1", "10.7.0.99", "host.lan/4"},
 		{"somebody's address from an unguarded container", "nd2", "2001:db8:bad::1", "lan1"},
 		{"somebody's IPv4 address from an unguarded container", "nd2", "203.0.113.1", "lan1/4"},
@@ -161,7 +162,7 @@ func TestSpoof(t *testing.T) {
 			l := newLab(t, false)
 			free := open(endpoint("nd2"))
 			free.Unguarded = true
-			l.apply(policy(), publish(endpoint("nd1")), free)
+			l.apply(behindPrefixes(1), publish(endpoint("nd1")), free)
 			source := netip.MustParseAddr(test.source)
 			l.run(test.from, "ip address add "+netip.PrefixFrom(source, source.BitLen()).String()+" dev eth0")
 			var conn *net.UDPConn
