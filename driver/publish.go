@@ -90,10 +90,25 @@ func (d *Driver) publish(ctx context.Context, n plan.Network, id string, options
 		ctx = context.WithoutCancel(ctx)
 		return errors.Join(err, d.unpublish(ctx, id), d.config.Ports.Unpublish(id))
 	}
-	for _, line := range publish.Lines(e.Addrs, ports) {
+	for _, line := range publish.Lines(d.seen(n, e), ports) {
 		d.log.Info("port published", "port", line, "endpoint", short(id))
 	}
 	return nil
+}
+
+// seen returns the addresses at which others find an endpoint.
+func (d *Driver) seen(n plan.Network, e plan.Endpoint) []netip.Addr {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var seen []netip.Addr
+	for _, a := range e.Addrs {
+		if outside := n.Exposed(a, d.uplinks.For[n.Uplink]); len(outside) > 0 {
+			seen = append(seen, outside...)
+		} else {
+			seen = append(seen, a)
+		}
+	}
+	return seen
 }
 
 // open records the ports of an endpoint and lets in what comes to them.

@@ -1,8 +1,10 @@
 package driver_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -147,6 +149,23 @@ func TestLeaveUnpublishes(t *testing.T) {
 				t.Errorf("recorded: %v", e.Published)
 			}
 		})
+	}
+}
+
+// The log says where others find the ports.
+func TestPublishedLog(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	web := moded("fd00:0:0:1:a::/80", "ndp6.mode=nptv6")
+	r := newRig(t).restart(t, func(c *driver.Config) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) }).serve(t, web)
+	box := createBox("box")
+	box.Interface.AddressIPv6 = "fd00:0:0:1:a:242:0:2/80"
+	r.attach(t, box)
+	must(t)(r.ProgramExternalConnectivity(t.Context(), program(portMap(8080))))
+	for _, want := range []string{`port=[::]:8080->80/tcp`, `port=[2001:db8::a:242:0:2]:80/tcp`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in the log:\n%s", want, log.String())
+		}
 	}
 }
 

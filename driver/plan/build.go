@@ -90,7 +90,7 @@ func policy(n Network, up Uplinks) firewall.Network {
 	p := firewall.Network{
 		Bridge: n.Bridge, Internal: n.Internal, Pools: Prefixes(n, up),
 		Isolated: n.Isolated, HostICMPOnly: n.HostICMPOnly,
-		NAT6: n.Mode == NAT && !n.Internal, Source6: n.HostIPv6, Translations: n.translations(up.For[n.Uplink]),
+		NAT6: (n.Mode == NAT || n.Mode == NPTv6) && !n.Internal, Source6: n.HostIPv6, Translations: n.translations(up.For[n.Uplink]),
 	}
 	for _, pool := range n.Pools {
 		if pool.Prefix.Addr().Is4() && !n.Internal && !n.NoMasquerade {

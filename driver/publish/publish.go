@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/ndp6/ndp6/driver/firewall"
@@ -75,12 +74,8 @@ func (p *Publisher) Publish(endpointID string, addrs []netip.Addr, mappings []Ma
 	if err != nil {
 		return nil, errors.Join(err, next.without(e.held).close())
 	}
-	changed := !slices.Equal(e.published, published)
 	if err := p.settle(e, addrs, published, next); err != nil {
 		p.log.Warn("port not given back", "endpoint", endpointID, "error", err)
-	}
-	if changed {
-		p.log.Info("ports published", "endpoint", endpointID, "ports", strings.Join(Lines(addrs, published), ", "))
 	}
 	return slices.Clone(published), nil
 }
