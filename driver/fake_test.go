@@ -247,6 +247,13 @@ func (l *fakeLink) Probe(ctx context.Context, link string, addr netip.Addr, wait
 	return nil
 }
 
+// probed tells what was asked for.
+func (l *fakeLink) probed() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.probes)
+}
+
 // rig is a driver and all that it works on.
 type rig struct {
 	*driver.Driver

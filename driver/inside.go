@@ -3,22 +3,16 @@ package driver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/ndp6/ndp6/driver/plan"
-	"github.com/ndp6/ndp6/netutil/inet"
 )
 
 // Some addresses a container has only while it runs. Its sandbox has its link,
 // and Docker says its name, only some time after Join was answered, and nobody
 // tells the plugin: a task beside asks until both are so, or the endpoint leaves.
-
-// ErrUnnamed is wrapped by a Lender's errors while Docker has not said whose
-// endpoint it is.
-var ErrUnnamed = errors.New("docker does not list the endpoint yet")
 
 // errNotPlaced says that the sandbox is not made yet.
 var errNotPlaced = errors.New("docker has not set the link up in its sandbox yet")
@@ -34,29 +28,6 @@ const (
 	patience = 10 * time.Second
 )
 
-// A Lender knows more of pools and containers than Docker's calls tell the
-// network driver: ndp6's own IPAM driver lent the one, Docker's API lists the other.
-type Lender interface {
-	// Source says where a pool came from, "uplink" where it was chosen in a
-	// prefix of the uplink. It is empty for a pool of another IPAM driver.
-	Source(pool netip.Prefix) string
-	// CheckStable returns why containers can have no stable addresses in a pool.
-	CheckStable(pool netip.Prefix) error
-	// Stable lends the address that the container's name gives, until Return. It
-	// may be one of the endpoint's own already. Never call it where Docker waits.
-	Stable(ctx context.Context, r StableRequest) (netip.Addr, error)
-	// Return ends what Stable lent to an endpoint, if anything.
-	Return(endpoint string) error
-}
-
-// A StableRequest asks for the stable address of an endpoint.
-type StableRequest struct {
-	Network, Endpoint string
-	Pool              netip.Prefix
-	// Addrs are those that Docker gave the endpoint.
-	Addrs []netip.Addr
-}
-
 // An awaited is an endpoint whose addresses are not complete yet. Driver.mu
 // guards it.
 type awaited struct {
@@ -65,53 +36,6 @@ type awaited struct {
 	attempts int
 	err      error
 	retry    time.Time
-}
-
-// checkInside refuses options of n that change addresses in running containers
-// where that cannot be.
-func (d *Driver) checkInside(n plan.Network) error {
-	option := keyStable + "=" + stableName
-	if n.Follow {
-		option = keyRenumber + "=" + renumberFollow
-	}
-	if !n.Follow && !n.StableName {
-		return nil
-	}
-	if err := d.config.Host.Enterable(); err != nil {
-		return fmt.Errorf("option %s sets addresses inside running containers, and ndp6 may not enter their namespaces: leave it out, or run ndp6 as a service with CAP_SYS_ADMIN instead of the managed plugin: %w", option, err)
-	}
-	for _, p := range n.Prefixes() {
-		if p.Addr().Is4() {
-			continue
-		}
-		if err := d.checkFollow(n, p); err != nil {
-			return err
-		}
-		if !n.StableName {
-			continue
-		}
-		if err := d.config.Lender.CheckStable(p); err != nil {
-			return fmt.Errorf("option %s=%s: %w", keyStable, stableName, err)
-		}
-	}
-	return nil
-}
-
-// checkFollow refuses a pool that did not come from the uplink: it has no
-// prefix to follow.
-func (d *Driver) checkFollow(n plan.Network, pool netip.Prefix) error {
-	source := d.config.Lender.Source(pool)
-	if !n.Follow || source == "uplink" {
-		return nil
-	}
-	why := "was not taken from a prefix of the uplink"
-	switch source {
-	case "":
-		why = "is that of another IPAM driver"
-	case "given":
-		why = "was given with --subnet"
-	}
-	return fmt.Errorf("option %s=%s: pool %s %s: leave out --subnet and add --ipam-driver ndp6, on a host whose uplink has a global on-link prefix, or leave out the option", keyRenumber, renumberFollow, pool, why)
 }
 
 // complete begins to wait for what an endpoint that joined can have only later.
@@ -279,19 +203,4 @@ func (d *Driver) giveBack(id string) error {
 		return nil
 	}
 	return d.config.Lender.Return(id)
-}
-
-// onLink returns the prefix of the uplink that the IPv6 pool of n is in, the
-// zero Prefix where it is in none.
-func (d *Driver) onLink(n plan.Network) netip.Prefix {
-	u, err := d.config.Host.Choose(n.Uplink)
-	if err != nil || n.Internal {
-		return netip.Prefix{}
-	}
-	for _, on := range u.OnLink {
-		if slices.ContainsFunc(n.Prefixes(), func(p netip.Prefix) bool { return inet.IsGUA(p.Addr()) && inet.Covers(on, p) }) {
-			return on
-		}
-	}
-	return netip.Prefix{}
 }

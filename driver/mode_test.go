@@ -82,76 +82,94 @@ func TestModeRefuses(t *testing.T) {
 		err   string
 	}{
 		{
-			"unknown", local, []string{"ndp6.mode=bridge"},
+			"unknown", local,
+			[]string{"ndp6.mode=bridge"},
 			`option ndp6.mode="bridge" is not right: use routed, nat, nptv6 or isolated`,
 		},
 		{
-			"not Docker's", local, []string{"com.docker.network.bridge.gateway_mode_ipv6=nptv6"},
+			"not Docker's", local,
+			[]string{"com.docker.network.bridge.gateway_mode_ipv6=nptv6"},
 			`option com.docker.network.bridge.gateway_mode_ipv6="nptv6" is not right: use routed, nat or isolated`,
 		},
 		{
-			"unique local and routed", local, []string{"ndp6.mode=routed"},
+			"unique local and routed", local,
+			[]string{"ndp6.mode=routed"},
 			`option ndp6.mode="routed" with pool fd00:0:0:1:a::/80, which is unique local and known to no router: use nat or nptv6, a global --subnet, ` +
 				`ndp6.ndp=on where the uplink's neighbors have this prefix, or ndp6.ndp=off where you route it to the host`,
 		},
 		{
-			"global and nptv6", global, []string{"ndp6.mode=nptv6"},
+			"global and nptv6", global,
+			[]string{"ndp6.mode=nptv6"},
 			`option ndp6.mode="nptv6" with pool 2001:db8:0:0:a::/80, which is not unique local: use a --subnet such as fd00:1:2:3:a::/80, or --ipam-opt ndp6.source=ula`,
 		},
 		{
-			"isolated but not internal", local, []string{"ndp6.mode=isolated"},
+			"isolated but not internal", local,
+			[]string{"ndp6.mode=isolated"},
 			`option ndp6.mode="isolated" is for internal networks: add --internal, or use routed or nat`,
 		},
 		{
-			"internal and nat", local, []string{"internal", "ndp6.mode=nat"},
+			"internal and nat", local,
+			[]string{"internal", "ndp6.mode=nat"},
 			`option ndp6.mode="nat" is for networks that reach beyond the host: leave it out, or --internal`,
 		},
 		{
-			"outside of another length", local, []string{"ndp6.mode=nptv6", "ndp6.outside=2001:db8:f::/64"},
+			"outside of another length", local,
+			[]string{"ndp6.mode=nptv6", "ndp6.outside=2001:db8:f::/64"},
 			`option ndp6.outside="2001:db8:f::/64" and pool fd00:0:0:1:a::/80 differ in length: use a /80, or a --subnet of /64`,
 		},
 		{
-			"one outside for two pools", local + " fd00:0:0:1:b::/80", []string{"ndp6.mode=nptv6", "ndp6.outside=2001:db8:f::/80"},
+			"one outside for two pools", local + " fd00:0:0:1:b::/80",
+			[]string{"ndp6.mode=nptv6", "ndp6.outside=2001:db8:f::/80"},
 			`option ndp6.outside="2001:db8:f::/80" with 2 IPv6 pools: use one --subnet, or ndp6.outside=auto`,
 		},
 		{
-			"outside of a routed network", global, []string{"ndp6.outside=2001:db8:f::/80"},
+			"outside of a routed network", global,
+			[]string{"ndp6.outside=2001:db8:f::/80"},
 			`option ndp6.outside="2001:db8:f::/80" is for mode nptv6, and this network's is routed: leave it out, or add -o ndp6.mode=nptv6`,
 		},
 		{
-			"outside is no prefix", local, []string{"ndp6.mode=nptv6", "ndp6.outside=2001:db8:f::1/80"},
+			"outside is no prefix", local,
+			[]string{"ndp6.mode=nptv6", "ndp6.outside=2001:db8:f::1/80"},
 			`option ndp6.outside="2001:db8:f::1/80" is not right: use auto, or the IPv6 prefix that the pool has outside`,
 		},
 		{
-			"outside holds the host's address", local, []string{"ndp6.mode=nptv6", "ndp6.outside=2001:db8::/80"},
+			"outside holds the host's address", local,
+			[]string{"ndp6.mode=nptv6", "ndp6.outside=2001:db8::/80"},
 			`pool fd00:0:0:1:a::/80 is 2001:db8::/80 outside: pool 2001:db8::/80 contains the host's address 2001:db8::5 on eth0: use a --subnet without it: conflict`,
 		},
 		{
-			"bits of the host's address", "fd00:0:0:1::/80", []string{"ndp6.mode=nptv6"},
+			"bits of the host's address", "fd00:0:0:1::/80",
+			[]string{"ndp6.mode=nptv6"},
 			`pool fd00:0:0:1::/80 is 2001:db8::/80 outside: pool 2001:db8::/80 contains the host's address 2001:db8::5 on eth0: use a --subnet without it: conflict`,
 		},
 		{
-			"as long as the uplink's prefix", "fd00:0:0:1::/64", []string{"ndp6.mode=nptv6"},
+			"as long as the uplink's prefix", "fd00:0:0:1::/64",
+			[]string{"ndp6.mode=nptv6"},
 			`pool fd00:0:0:1::/64 must be longer than the uplink's prefix 2001:db8::/64, whose length it would have outside: use a --subnet of /80, or -o ndp6.outside=PREFIX of /64`,
 		},
 		{
-			"address is not the host's", local, []string{"ndp6.host_ipv6=2001:db8::6"},
+			"address is not the host's", local,
+			[]string{"ndp6.host_ipv6=2001:db8::6"},
 			`option ndp6.host_ipv6="2001:db8::6" is not an address of the host: use one that ip -6 address shows, or none for the kernel's choice`,
 		},
 		{
-			"address is IPv4", local, []string{"ndp6.host_ipv6=192.0.2.5"},
+			"address is IPv4", local,
+			[]string{"ndp6.host_ipv6=192.0.2.5"},
 			`option ndp6.host_ipv6="192.0.2.5" is not right: use a global IPv6 address of the host`,
 		},
 		{
-			"address without nat", global, []string{"ndp6.host_ipv6=2001:db8::5"},
+			"address without nat", global,
+			[]string{"ndp6.host_ipv6=2001:db8::5"},
 			`option ndp6.host_ipv6="2001:db8::5" is for mode nat, and this network's is routed: leave it out, or add -o ndp6.mode=nat`,
 		},
 		{
-			"nat without host ports", local, []string{"ndp6.host_publish=off"},
+			"nat without host ports", local,
+			[]string{"ndp6.host_publish=off"},
 			`option ndp6.host_publish="off" with mode nat: nothing could reach its containers; use on, or another mode`,
 		},
 		{
-			"nat with entries", local, []string{"ndp6.ndp=on"},
+			"nat with entries", local,
+			[]string{"ndp6.ndp=on"},
 			`option ndp6.ndp="on": nobody outside sees this network's addresses; leave it out`,
 		},
 		{"entries", local, []string{"ndp6.ndp=yes"}, `option ndp6.ndp="yes" is not right: use auto, on or off`},

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/inet"
 )
 
 // Warning is what does not go away by trying again: an operator should act.
@@ -68,4 +69,19 @@ func (d *Driver) follow(up plan.Uplinks) (fresh map[string][]plan.Proxy, came, w
 		return slices.ContainsFunc(d.warned, func(now Warning) bool { return now.Owner == w.Owner })
 	})
 	return fresh, came, went
+}
+
+// onLink returns the prefix of the uplink that the IPv6 pool of n is in, the
+// zero Prefix where it is in none.
+func (d *Driver) onLink(n plan.Network) netip.Prefix {
+	u, err := d.config.Host.Choose(n.Uplink)
+	if err != nil || n.Internal {
+		return netip.Prefix{}
+	}
+	for _, on := range u.OnLink {
+		if slices.ContainsFunc(n.Prefixes(), func(p netip.Prefix) bool { return inet.IsGUA(p.Addr()) && inet.Covers(on, p) }) {
+			return on
+		}
+	}
+	return netip.Prefix{}
 }
