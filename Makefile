@@ -99,4 +99,4 @@ clean-lab: ## remove the Debian roots of the scenarios, 2 GB in /var/cache/ndp6-
 # What the scenarios need of the machine.
 .PHONY: lab
 lab:
-	@scripts/need.sh debootstrap:debootstrap busybox-static ip:iproute2 nft:nftables perl:perl-base unshare:util-linux
+	@scripts/need.sh debootstrap:debootstrap radvd:radvd busybox-static ip:iproute2 nft:nftables perl:perl-base unshare:util-linux

@@ -77,6 +77,23 @@ func (l *Lab) AddUplink(ctx context.Context, h *Host, link string, number int) e
 	return nil
 }
 
+// AddRouterLink gives the host a link to the router beside the LAN, without
+// addresses but for the router's fe80::1.
+func (l *Lab) AddRouterLink(ctx context.Context, h *Host, link string) error {
+	end := h.Name + "-" + link
+	if err := l.Router.IP(ctx,
+		fmt.Sprintf("link add %s type veth peer name %s netns %d", end, link, h.pid()),
+		"link set "+end+" addrgenmode none up",
+		"addr add "+RouterLLA+"/64 dev "+end+" nodad",
+	); err != nil {
+		return fmt.Errorf("add %s to %s: %w", link, h.Name, err)
+	}
+	if err := h.SetSysctl("net/ipv6/conf/"+link+"/accept_dad", "0"); err != nil {
+		return err
+	}
+	return h.IP(ctx, "link set "+link+" up")
+}
+
 // Addr is the host's address on the LAN, as text.
 func (h *Host) Addr() string { return HostAddr(h.Number).String() }
 

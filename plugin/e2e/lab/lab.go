@@ -171,6 +171,16 @@ func HostAddr(number int) netip.Addr {
 	return netip.MustParseAddr(fmt.Sprintf("2001:db8:1::%x", number))
 }
 
+// LinkLocal is the link-local address of the LAN's node with this number.
+func LinkLocal(number int) netip.Addr { return SLAAC(netip.MustParsePrefix("fe80::/64"), number) }
+
+// SLAAC is the address that the LAN's node with this number gives itself in a /64.
+func SLAAC(prefix netip.Prefix, number int) netip.Addr {
+	b := prefix.Addr().As16()
+	copy(b[8:], []byte{0, 0x42, 0, 0xff, 0xfe, 0, 1, byte(number)}) // RFC 4291 appendix A, of MAC(number)
+	return netip.AddrFrom16(b)
+}
+
 // connect plugs the link eth0 of n into the LAN and gives it the addresses and
 // the default routes of the node with this number.
 func (l *Lab) connect(ctx context.Context, n *Node, number int) error {

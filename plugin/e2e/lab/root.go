@@ -23,7 +23,7 @@ type Release struct {
 // Releases are the roots that the lab can build.
 func Releases() []Release {
 	return []Release{
-		{Suite: "bookworm", Docker: "20.10"}, // The client is in docker.io.
+		{Suite: "bookworm", Docker: "20.10", packages: []string{"docker-compose"}}, // The client is in docker.io.
 		{Suite: "trixie", Docker: "26.1", packages: []string{"docker-cli"}},
 		// debootstrap does not know who provides the message bus and the login
 		// manager that firewalld needs.
