@@ -73,8 +73,8 @@ func checkModeOptions(n plan.Network) error {
 
 // checkOutside refuses what the host as it is cannot translate to.
 func checkOutside(n plan.Network, u uplink.Uplink, foreign inet.Foreign) error {
-	if n.HostIPv6.IsValid() && !slices.ContainsFunc(foreign.Addrs, func(a inet.HostAddr) bool { return a.Addr == n.HostIPv6 }) {
-		return fmt.Errorf("option %s=%q is not an address of the host: use one that ip -6 address shows, or none for the kernel's choice", keyHostIPv6, n.HostIPv6)
+	if own := globals(foreign); n.HostIPv6.IsValid() && !slices.Contains(own, n.HostIPv6) {
+		return fmt.Errorf("option %s=%q is not an address of the host: use one of %v, or leave it out for the kernel's choice", keyHostIPv6, n.HostIPv6, own)
 	}
 	if n.Mode != plan.NPTv6 {
 		return nil
@@ -95,4 +95,15 @@ func checkOutside(n plan.Network, u uplink.Uplink, foreign inet.Foreign) error {
 		}
 	}
 	return nil
+}
+
+// globals returns the host's own IPv6 addresses that others can know.
+func globals(foreign inet.Foreign) []netip.Addr {
+	var own []netip.Addr
+	for _, a := range foreign.Addrs {
+		if a.Addr.Is6() && a.Addr.IsGlobalUnicast() {
+			own = append(own, a.Addr)
+		}
+	}
+	return own
 }

@@ -150,7 +150,7 @@ func TestModeRefuses(t *testing.T) {
 		{
 			"address is not the host's", local,
 			[]string{"ndp6.host_ipv6=2001:db8::6"},
-			`option ndp6.host_ipv6="2001:db8::6" is not an address of the host: use one that ip -6 address shows, or none for the kernel's choice`,
+			`option ndp6.host_ipv6="2001:db8::6" is not an address of the host: use one of [2001:db8::5], or leave it out for the kernel's choice`,
 		},
 		{
 			"address is IPv4", local,

@@ -22,26 +22,29 @@ type places struct {
 	addrs map[string]netip.Addr
 }
 
-// newPlaces has "outside", "neighbor" and "host", loopback included, and "host2",
-// another address of the host's uplink.
+// newPlaces is places with "host2", another address of the host's uplink.
 func (b *bed) newPlaces() *places {
 	b.Helper()
-	p := &places{bed: b, nodes: map[string]*lab.Node{}, addrs: map[string]netip.Addr{}}
-	p.place("outside", b.Outside, lab.Outside, lab.OutsideIPv4)
-	p.place("neighbor", b.neighbor, lab.HostAddr(neighborNumber).String(), fmt.Sprintf("192.0.2.%d", neighborNumber))
-	p.place("host", b.host.Node, b.host.Addr(), fmt.Sprintf("192.0.2.%d", b.host.Number))
-	for name, addr := range map[string]string{
-		"host2": "2001:db8:1::aa", "host2.4": "192.0.2.100",
-		"loopback": "::1", "loopback.4": "127.0.0.1",
-	} {
-		p.addrs[name] = netip.MustParseAddr(addr)
-	}
+	p := b.places(b.host.Addr())
+	p.addrs["host2"], p.addrs["host2.4"] = netip.MustParseAddr("2001:db8:1::aa"), netip.MustParseAddr("192.0.2.100")
 	const second = " dev eth0"
 	// Not preferred: it is no source of anything.
 	b.ok(b.host.IP(b.ctx(), "addr add 2001:db8:1::aa/128"+second+" nodad preferred_lft 0", "addr add 192.0.2.100/32"+second))
 	b.closers = append(b.closers, closer(func() error {
 		return b.host.IP(b.ctx(), "addr del 2001:db8:1::aa/128"+second, "addr del 192.0.2.100/32"+second)
 	}))
+	return p
+}
+
+// places has "outside", "neighbor" and "host", loopback included. The host's
+// address may be empty.
+func (b *bed) places(host string) *places {
+	b.Helper()
+	p := &places{bed: b, nodes: map[string]*lab.Node{}, addrs: map[string]netip.Addr{}}
+	p.place("outside", b.Outside, lab.Outside, lab.OutsideIPv4)
+	p.place("neighbor", b.neighbor, lab.HostAddr(neighborNumber).String(), fmt.Sprintf("192.0.2.%d", neighborNumber))
+	p.place("host", b.host.Node, host, fmt.Sprintf("192.0.2.%d", b.host.Number))
+	p.addrs["loopback"], p.addrs["loopback.4"] = netip.IPv6Loopback(), netip.MustParseAddr("127.0.0.1")
 	return p
 }
 

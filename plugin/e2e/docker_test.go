@@ -41,7 +41,6 @@ func scenarios() []scenario {
 		{name: "uplink moves", run: uplinkMoves},
 		{name: "hundred containers", run: hundredContainers},
 		{name: "plugin killed under load", run: pluginKilledUnderLoad},
-		{name: "stable names", run: stableNames},
 		{name: "prefix followed", run: followPrefix},
 		{name: "managed plugin", run: managedPlugin, versions: []string{"28.5"}},
 	}
@@ -99,6 +98,33 @@ func TestFirewall(t *testing.T) {
 	t.Parallel()
 	tryAll(t, firewallScenarios(), (*bed).filterAsDocker)
 }
+
+// TestKinds tries what ndp6 makes by itself of each kind of host.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	tryAll(t, kindScenarios(), publishedOnly)
+}
+
+// modeScenarios are those of networks that are not routed, and of addresses
+// that change or must not.
+func modeScenarios() []scenario {
+	return []scenario{
+		{name: "bad modes", run: badModes},
+		{name: "nat", run: natted},
+		{name: "nptv6", run: mapped, versions: newest},
+		{name: "renumbering under load", run: renumbering, versions: newest},
+		{name: "stable names", run: stableNames, versions: []string{"20.10", "28.5"}},
+	}
+}
+
+// TestModes tries those, with only published ports open.
+func TestModes(t *testing.T) {
+	t.Parallel()
+	tryAll(t, modeScenarios(), publishedOnly)
+}
+
+// publishedOnly leaves networks as they are by default.
+func publishedOnly(b *bed) { b.closed = true }
 
 // filterAsDocker has Docker write IPv6 rules, and makes its first network with
 // IPv6: it switches forwarding on then, and drops what it does not know.
