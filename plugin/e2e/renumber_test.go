@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -192,7 +193,7 @@ func (b *bed) resets(who string, conn net.Conn) {
 		if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 			return nil
 		}
-		return fmt.Errorf("%s, whose prefix is gone, meets %v, want a reset", who, err)
+		return fmt.Errorf("%s, whose prefix is gone, meets no reset: %w", who, cmp.Or(err, errors.New("it is answered")))
 	})
 }
 
