@@ -7,7 +7,14 @@ set -eu
 
 dir=$1
 radvd --nodaemon --logmethod=stderr --config="$dir/radvd.conf" --pidfile="$dir/radvd.pid" &
-while read -r _; do kill -HUP $!; done
+while read -r _; do
+	# It advertises before it catches signals, and one that comes too early ends it.
+	for _ in $(seq 500); do
+		if grep -q '^SigCgt:.*[13579bdf]$' /proc/$!/status; then break; fi
+		sleep 0.01
+	done
+	kill -HUP $!
+done
 kill $! || : # It may have ended by itself.
 wait $! || status=$?
 rm -r "$dir"

@@ -82,6 +82,19 @@ func tryTools(t *testing.T, l *lab.Lab, server, client netip.Addr) {
 		t.Error("the knocks at an open, a refused and a silent port are not these")
 	}
 
+	asked := l.Outside.Request(t.Context(), open, 100, time.Second)
+	for deadline := time.Now().Add(10 * time.Second); asked.First().IsZero() && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	met := asked.Stop()
+	t.Log(met)
+	if met.First.IsZero() || met.Sent == 0 || met.Failed > 0 {
+		t.Errorf("requests at an open port: %s: %v", met, met.Err)
+	}
+	if met := l.Outside.Request(t.Context(), refused, 100, time.Second).Stop(); !met.First.IsZero() || met.Answered > 0 {
+		t.Errorf("requests at a refused port: %s", met)
+	}
+
 	for _, ask := range []struct {
 		network string
 		port    uint16
