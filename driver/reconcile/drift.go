@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/netutil/kernel"
@@ -202,6 +203,9 @@ func (e *expected) holds(entries []kernel.Neighbor) bool {
 func (h *Host) Drifted() (bool, error) {
 	h.looking.Lock()
 	defer h.looking.Unlock()
+	if expiry := h.observed().Expiry; !expiry.IsZero() && time.Now().After(expiry) {
+		return true, nil
+	}
 	look := h.expected.next()
 	same, err := h.has(look)
 	if err != nil || same {

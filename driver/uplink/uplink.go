@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/kernel"
@@ -72,6 +73,9 @@ type Snapshot struct {
 	Links     []kernel.Link
 	Addresses []kernel.Address
 	Routes    []kernel.Route
+	// Expiry is when the first of Routes expires, which the kernel tells nobody;
+	// the zero Time if none does.
+	Expiry time.Time
 }
 
 // Observe reads a Snapshot. It dumps tables: not for the path of docker run.
@@ -88,7 +92,17 @@ func Observe(conn *kernel.Conn) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	return Snapshot{links, addresses, routes}, nil
+	return Snapshot{links, addresses, routes, expiry(routes)}, nil
+}
+
+func expiry(routes []kernel.Route) time.Time {
+	var first time.Time
+	for _, r := range routes {
+		if at := time.Now().Add(r.Left); r.Left > 0 && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
 }
 
 // Choose returns the uplink that spec stands for in s.

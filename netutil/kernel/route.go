@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -51,9 +52,12 @@ type Route struct {
 	// DeleteRoute find 0. Routes fills them always.
 	Table int
 	Type  int
+	// Left is how long it is until the route expires, 0 where it does not.
+	Left time.Duration
 }
 
-// Routes returns the routes of the types above in the main table, of both families.
+// Routes returns the routes of the types above in the main table, of both
+// families, but for those that have expired.
 func (c *Conn) Routes() ([]Route, error) {
 	var routes []Route
 	name := c.names()
@@ -222,6 +226,8 @@ func parseRoute(r reply) []hop {
 			h.Table = number(v)
 		case unix.RTA_MULTIPATH:
 			several = v
+		case unix.RTA_CACHEINFO:
+			h.Left = left(v)
 		}
 	}
 	h.setHop(msg.Family, attrs)
@@ -229,6 +235,8 @@ func parseRoute(r reply) []hop {
 	switch {
 	case h.Table != MainTable || msg.Flags&unix.RTM_F_CLONED != 0:
 		return nil
+	case h.Left < 0:
+		return nil // The kernel does not use it any more, and removes it within a minute.
 	case h.dead() != "":
 		h.index = 0 // For IPv6 the kernel says lo, for IPv4 nothing.
 	case h.Type != Unicast:
@@ -238,6 +246,15 @@ func parseRoute(r reply) []hop {
 		return []hop{h}
 	}
 	return parseHops(h, msg.Family, several)
+}
+
+// left reads the third field of a struct rta_cacheinfo, which is in hundredths
+// of a second, and negative once they have passed.
+func left(info []byte) time.Duration {
+	if len(info) < 12 {
+		return 0
+	}
+	return time.Duration(int32(binary.NativeEndian.Uint32(info[8:]))) * (time.Second / 100)
 }
 
 // preference reads the two bits of RFC 4191 2.1.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -120,6 +121,49 @@ func TestRoutes(t *testing.T) {
 func sorted(routes []kernel.Route) []kernel.Route {
 	slices.SortFunc(routes, func(a, b kernel.Route) int { return strings.Compare(a.String(), b.String()) })
 	return routes
+}
+
+// The kernel keeps a route that has expired for a while, and does not use it.
+func TestExpiredRoutes(t *testing.T) {
+	nettest.Enter(t)
+	c := open(t)
+	nettest.Run(t, "ip link add eth0 type bridge", "ip link set eth0 addrgenmode none", "ip link set eth0 up",
+		"ip -6 route add 2001:db8:1::/64 dev eth0 expires 1", "ip -6 route add 2001:db8:2::/64 dev eth0 expires 3600",
+		"ip -6 route add 2001:db8:3::/64 dev eth0")
+	left := func() map[string]time.Duration {
+		t.Helper()
+		routes, err := c.Routes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := make(map[string]time.Duration)
+		for _, r := range routes {
+			all[r.Dst.String()] = r.Left
+		}
+		return all
+	}
+	before := left()
+	if l := before["2001:db8:1::/64"]; l <= 0 || l > time.Second {
+		t.Errorf("the first expires in %s, want a second", l)
+	}
+	if l := before["2001:db8:2::/64"]; l <= time.Minute || l > time.Hour {
+		t.Errorf("the second expires in %s, want an hour", l)
+	}
+	if l, ok := before["2001:db8:3::/64"]; !ok || l != 0 {
+		t.Errorf("the third expires in %s, want never", l)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if _, there := left()["2001:db8:1::/64"]; !there {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the first does not expire")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if out := nettest.Run(t, "ip -6 route show 2001:db8:1::/64"); out == "" {
+		t.Log("the kernel had removed it by then")
+	}
 }
 
 func TestRoutesOfEmptyNamespace(t *testing.T) {
