@@ -16,6 +16,7 @@ import (
 func stableNames(b *bed) {
 	b.network("n", "--subnet", pool, "-o", "ndp6.stable=name")
 	run := func() (container, time.Time) {
+		b.Helper()
 		b.docker("run", "-d", "--stop-signal", "KILL", "--restart", "always", "--name", "c1", "--network", "n", "-p", "8080:80", lab.Image, "httpd", "-f", "-h", "/etc")
 		since := time.Now()
 		return b.inspect("c1", "n"), since
@@ -27,6 +28,7 @@ func stableNames(b *bed) {
 	again := func(event string, c container, since time.Time) {
 		b.Helper()
 		b.answersSoon(event, stable, since)
+		b.holds(c, stable)
 		b.reach(b.Outside, c, stable)
 		b.reach(b.Outside, c, c.addr)
 		if got := b.stableOf(c); got != stable {
@@ -90,6 +92,7 @@ services:
 	first := b.inspect("www", "shop_web")
 	stable := b.stableOf(first)
 	b.answersSoon("compose up", stable, since)
+	b.holds(first, stable)
 	b.run(compose + "up -d --force-recreate")
 	since = time.Now()
 	second := b.inspect("www", "shop_web")
@@ -115,10 +118,15 @@ func (b *bed) stableOf(c container) (stable netip.Addr) {
 		}
 		return fmt.Errorf("status shows no stable address of %s, %s", c.name, c.addr)
 	})
+	return stable
+}
+
+// holds wants a container to have its stable address, beside the first.
+func (b *bed) holds(c container, stable netip.Addr) {
+	b.Helper()
 	if inside := b.exec(c, "ip", "-6", "addr", "show", "dev", "eth0"); !strings.Contains(inside, stable.String()+"/") || stable == c.addr {
 		b.Errorf("%s has not the stable address %s beside %s:\n%s", c.name, stable, c.addr, inside)
 	}
-	return stable
 }
 
 // answersSoon wants an address to answer within half a second.
