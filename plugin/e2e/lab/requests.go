@@ -88,7 +88,7 @@ func (r *Requests) Stop() Requested {
 		case q.err != nil:
 			met.Failed++
 			if met.Err == nil {
-				met.Err = q.err
+				met.Err = fmt.Errorf("at %s: %w", q.began.UTC().Format("15:04:05.000"), q.err)
 			}
 		default:
 			met.Answered++
