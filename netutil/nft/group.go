@@ -106,35 +106,22 @@ func (x *index) claimAll(groups, changes map[string]Group, made func(setKey, []r
 	return nil
 }
 
-// exchange adds messages to b that make the changes to groups. After an error
-// the index is useless.
-func (x *index) exchange(b *batch, groups, changes map[string]Group) error {
-	adds, dels := make(map[setKey][]rawElement), make(map[setKey][]rawElement)
-	for owner, g := range changes {
-		for _, e := range groups[owner] {
-			if slices.ContainsFunc(g, e.Equal) {
-				continue
-			}
-			raw, err := x.release(e)
-			if err != nil {
-				return fmt.Errorf("group %s: %w", owner, err)
-			}
-			k := setKey{e.Family, e.Set}
-			dels[k] = append(dels[k], raw...)
-		}
+// regroup is a group before and after a change; who names it in errors.
+type regroup struct {
+	who           string
+	before, after Group
+}
+
+// exchange adds messages to b that make the changes. After an error the index
+// is useless.
+func (x *index) exchange(b *batch, swaps []regroup) error {
+	dels, err := x.collect(swaps, func(s regroup) (Group, Group) { return s.before, s.after }, x.release)
+	if err != nil {
+		return err
 	}
-	for owner, g := range changes {
-		for _, e := range g {
-			if slices.ContainsFunc(groups[owner], e.Equal) {
-				continue
-			}
-			raw, err := x.claim(e)
-			if err != nil {
-				return fmt.Errorf("group %s: %w", owner, err)
-			}
-			k := setKey{e.Family, e.Set}
-			adds[k] = append(adds[k], raw...)
-		}
+	adds, err := x.collect(swaps, func(s regroup) (Group, Group) { return s.after, s.before }, x.claim)
+	if err != nil {
+		return err
 	}
 	for k, elements := range dels {
 		b.addElements(unix.NFT_MSG_DELSETELEM, k, elements)
@@ -143,4 +130,29 @@ func (x *index) exchange(b *batch, groups, changes map[string]Group) error {
 		b.addElements(unix.NFT_MSG_NEWSETELEM, k, elements)
 	}
 	return nil
+}
+
+// collect does something with the elements of each group that are in one of
+// two groups and not in the other, and returns what the kernel needs to be told.
+func (x *index) collect(swaps []regroup, groups func(regroup) (in, notIn Group), do func(GroupElement) ([]rawElement, error)) (map[setKey][]rawElement, error) {
+	told := make(map[setKey][]rawElement)
+	for _, s := range swaps {
+		in, notIn := groups(s)
+		other := make(map[string]bool, len(notIn))
+		for _, e := range notIn {
+			other[e.String()] = true
+		}
+		for _, e := range in {
+			if other[e.String()] {
+				continue
+			}
+			raw, err := do(e)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.who, err)
+			}
+			k := setKey{e.Family, e.Set}
+			told[k] = append(told[k], raw...)
+		}
+	}
+	return told, nil
 }

@@ -285,3 +285,38 @@ func BenchmarkEnsureGroups(b *testing.B) {
 		})
 	}
 }
+
+// TestElementsAlone changes what the ruleset itself has in sets. Tables stay:
+// to replace one loses packets that are on their way through it.
+func TestElementsAlone(t *testing.T) {
+	nettest.Enter(t)
+	c := open(t)
+	with := func(ports ...int) nft.Ruleset {
+		r := withGroups(endpoints(), 2)
+		for _, p := range ports {
+			to := nft.Element{nft.ProtoTCP, nft.Port(p), nft.Addr(netip.MustParseAddr("2001:db8::9")), nft.Port(80)}
+			sets := r.Tables[0].Sets
+			sets[len(sets)-1].Elements = append(sets[len(sets)-1].Elements, to)
+		}
+		return r
+	}
+	handles := func() string { return nettest.Run(t, "nft -a list chain inet ndp6 publish") }
+	list := func() string { return nettest.Run(t, "nft -s list ruleset") }
+	ensure(t, c, with(80), true)
+	want := handles()
+	for _, ports := range [][]int{{80, 81}, {81}, {}, {82, 83}} {
+		ensure(t, c, with(ports...), true)
+		ensure(t, c, with(ports...), false)
+		if diff := cmp.Diff(want, handles()); diff != "" {
+			t.Errorf("ports %v: the table was replaced:\n%s", ports, diff)
+		}
+		got := list()
+		if err := c.Apply(with(ports...)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(list(), got); diff != "" {
+			t.Errorf("ports %v (-made anew +changed):\n%s", ports, diff)
+		}
+		want = handles()
+	}
+}

@@ -62,8 +62,8 @@ func (c *Conn) syncOnce(t task) ([]string, error) {
 	looked := !h.tables
 	var said []string
 	var err error
-	if h.tables && !t.force && sameTables(h.active, tables) {
-		said, err = c.planElements(&b, t.changes)
+	if h.tables && !t.force && sameImages(h.active, tables) {
+		said, err = c.planElements(&b, tables, t.changes)
 	} else {
 		said, err = c.planTables(&b, tables, t)
 	}
@@ -104,7 +104,10 @@ func (c *Conn) planForward(b *batch) (what []string, err error) {
 	return slices.Compact(what), nil
 }
 
-func (c *Conn) planElements(b *batch, changes map[string]Group) ([]string, error) {
+// planElements adds what makes the elements of tables and groups right. To
+// replace a table would lose packets: one that is on its way through the old
+// rules when the new ones take their place finds the old sets empty.
+func (c *Conn) planElements(b *batch, tables []*kernelTable, changes map[string]Group) ([]string, error) {
 	h := &c.held
 	if h.index == nil {
 		x, err := newIndex(c.seed, h.active)
@@ -117,7 +120,14 @@ func (c *Conn) planElements(b *batch, changes map[string]Group) ([]string, error
 		h.index = x
 	}
 	before := len(b.names)
-	if err := h.index.exchange(b, c.groups, changes); err != nil {
+	swaps := make([]regroup, 0, len(changes)+1)
+	for owner, g := range changes {
+		swaps = append(swaps, regroup{"group " + owner, c.groups[owner], g})
+	}
+	if !sameTables(h.active, tables) {
+		swaps = append(swaps, regroup{"ruleset", elementsOf(h.active), elementsOf(tables)})
+	}
+	if err := h.index.exchange(b, swaps); err != nil {
 		return nil, err
 	}
 	if len(b.names) == before {
@@ -208,6 +218,26 @@ func tableOf(tables []*kernelTable, f Family) *kernelTable {
 
 func sameTables(a, b []*kernelTable) bool {
 	return slices.EqualFunc(a, b, func(a, b *kernelTable) bool { return a == b || a.text == b.text })
+}
+
+// sameImages reports whether tables differ in elements at most.
+func sameImages(a, b []*kernelTable) bool {
+	return slices.EqualFunc(a, b, func(a, b *kernelTable) bool {
+		return a == b || a.source.Family == b.source.Family && a.image == b.image
+	})
+}
+
+// elementsOf returns the elements of the tables themselves, as if they were a group's.
+func elementsOf(tables []*kernelTable) Group {
+	var g Group
+	for _, t := range tables {
+		for _, s := range t.source.Sets {
+			for _, e := range s.Elements {
+				g = append(g, GroupElement{t.source.Family, s.Name, e})
+			}
+		}
+	}
+	return g
 }
 
 // wanted returns the tables that are right beside whoever else filters.
