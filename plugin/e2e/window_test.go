@@ -15,7 +15,7 @@ import (
 func window(b *bed) {
 	cycles := 100
 	if b.version != "28.5" && !full {
-		cycles = 20
+		cycles = 6
 	}
 	const mac = "02:42:aa:bb:cc:22"
 	b.network("n", "--subnet", pool, "-o", "ndp6.dad=off")
