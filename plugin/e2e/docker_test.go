@@ -18,6 +18,11 @@ type scenario struct {
 	versions []string
 }
 
+func (s scenario) isFor(version string) bool {
+	between := full && slices.Equal(s.versions, ends)
+	return s.versions == nil || between || slices.Contains(s.versions, version)
+}
+
 func scenarios() []scenario {
 	return []scenario{
 		{name: "basic", run: basic},
@@ -57,23 +62,27 @@ func outages() []scenario {
 	}
 }
 
+// ends are the oldest version and the newest, for what depends on Docker little.
+// NDP6_E2E_FULL tries it between them too.
+var ends = []string{"20.10", "28.5"}
+
 // firewallScenarios are those of what reaches whom.
 func firewallScenarios() []scenario {
 	return []scenario{
-		{name: "publishing", run: publishing},
-		{name: "port conflicts", run: portConflicts},
-		{name: "loopback from the wire", run: loopbackFromWire},
-		{name: "port sweep", run: portSweep},
-		{name: "inbound option", run: inboundOption},
-		{name: "stale flow", run: staleFlow},
-		{name: "window", run: window},
-		{name: "neighbors", run: neighbors},
-		{name: "networks", run: networks},
+		{name: "publishing", run: publishing, versions: ends},
+		{name: "port conflicts", run: portConflicts, versions: ends},
+		{name: "loopback from the wire", run: loopbackFromWire, versions: ends},
+		{name: "port sweep", run: portSweep, versions: ends},
+		{name: "inbound option", run: inboundOption, versions: ends},
+		{name: "stale flow", run: staleFlow, versions: ends},
+		{name: "window", run: window, versions: ends},
+		{name: "neighbors", run: neighbors, versions: ends},
+		{name: "networks", run: networks, versions: ends},
 		{name: "Docker's bridge", run: dockerBridge},
-		{name: "host access", run: hostAccess},
-		{name: "impostor", run: impostor},
-		{name: "flood", run: flood},
-		{name: "killed while publishing", run: killedPublishing},
+		{name: "host access", run: hostAccess, versions: ends},
+		{name: "impostor", run: impostor, versions: ends},
+		{name: "flood", run: flood, versions: ends},
+		{name: "killed while publishing", run: killedPublishing, versions: ends},
 		{name: "coexist", run: coexist},
 		{name: "ufw", run: ufw},
 		{name: "legacy tables", run: legacy},
@@ -113,7 +122,7 @@ func modeScenarios() []scenario {
 		{name: "nat", run: natted},
 		{name: "nptv6", run: mapped, versions: newest},
 		{name: "renumbering under load", run: renumbering, versions: newest},
-		{name: "stable names", run: stableNames, versions: []string{"20.10", "28.5"}},
+		{name: "stable names", run: stableNames, versions: ends},
 	}
 }
 
@@ -170,7 +179,7 @@ func tryAll(t *testing.T, scenarios []scenario, ready func(*bed)) {
 				ready(b)
 			}
 			for _, s := range scenarios {
-				if s.versions != nil && !slices.Contains(s.versions, release.Docker) {
+				if !s.isFor(release.Docker) {
 					continue
 				}
 				t.Run(s.name, func(t *testing.T) { b.try(t, s.run) })
