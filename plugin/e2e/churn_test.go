@@ -18,19 +18,11 @@ import (
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
-// newestOrFull skips what takes minutes on versions where it was not asked for.
-func (b *bed) newestOrFull() {
-	if b.version != "28.5" && !full {
-		b.Skip("set NDP6_E2E_FULL=1 to try it on this version")
-	}
-}
-
 // pluginKilledUnderLoad starts containers and removes half of them from many
 // clients, while the plugin is killed every second. Docker repeats a call that
 // got no answer, but without its body: what it was about is then lost, and the
 // operator asks again.
 func pluginKilledUnderLoad(b *bed) {
-	b.newestOrFull()
 	const containers, clients = 200, 16
 	b.network("n", "--subnet", pool)
 

@@ -20,7 +20,6 @@ import (
 // closed, also while the plugin is dead; and then the rules are those of the
 // containers that run.
 func killedPublishing(b *bed) {
-	b.newestOrFull()
 	const containers, clients = 40, 4
 	b.network("n", "--subnet", pool, "-o", "ndp6.dad=off")
 	p := b.newPlaces()

@@ -13,10 +13,7 @@ import (
 // and so needs no answer to find the way. At every second time the container
 // publishes nothing.
 func window(b *bed) {
-	cycles := 100
-	if b.version != "28.5" && !full {
-		cycles = 6
-	}
+	const cycles = 100
 	const mac = "02:42:aa:bb:cc:22"
 	b.network("n", "--subnet", pool, "-o", "ndp6.dad=off")
 	first := b.web("c1", "n", "--mac-address", mac)
