@@ -55,6 +55,8 @@ func TestForwardGuard(t *testing.T) {
 
 			nettest.Run(t, "ip link set doc down", "ip link set doc name docker1", "ip link set docker1 up",
 				"ip address replace "+addr("host.doc").String()+"/64 dev docker1 nodad")
+			// A datagram is repeated until the route is back, a connection is given up.
+			l.expect("Docker filters datagrams that enter its networks", map[probe]string{"lan1 doc1 80/udp": "doc1 sees lan1"})
 			l.expect("Docker filters what enters its networks", map[probe]string{"lan1 doc1 80/tcp": "doc1 sees lan1"})
 		})
 	}
