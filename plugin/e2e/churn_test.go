@@ -23,9 +23,6 @@ import (
 // got no answer, but without its body: what it was about is then lost, and the
 // operator asks again.
 func pluginKilledUnderLoad(b *bed) {
-	if !full {
-		b.Skip("set NDP6_E2E_FULL=1: on two cores it takes more than ten minutes")
-	}
 	const containers, clients = 200, 16
 	b.network("n", "--subnet", pool)
 

@@ -50,7 +50,6 @@ func scenarios() []scenario {
 		{name: "compose", run: compose, versions: []string{"28.5"}},
 		{name: "uplink moves", run: uplinkMoves},
 		{name: "hundred containers", run: hundredContainers},
-		{name: "plugin killed under load", run: pluginKilledUnderLoad, once: true},
 		{name: "prefix followed", run: followPrefix},
 		{name: "managed plugin", run: managedPlugin, versions: []string{"28.5"}},
 	}
@@ -136,6 +135,12 @@ func TestModes(t *testing.T) {
 // for itself: it is not parallel, and goes before all that are.
 func TestRenumbering(t *testing.T) {
 	tryAll(t, []scenario{{name: "under load", run: renumbering, versions: newest}}, publishedOnly)
+}
+
+// TestChurn kills the plugin every second, which leaves it little time beside
+// other beds: it has the machine for itself, too.
+func TestChurn(t *testing.T) {
+	tryAll(t, []scenario{{name: "plugin killed under load", run: pluginKilledUnderLoad, once: true}}, nil)
 }
 
 // publishedOnly leaves networks as they are by default.
