@@ -37,6 +37,7 @@ func bridgeTable(p Policy) nft.Table {
 			// more elements it has: the kernel checks all their chains anew.
 			linkSet("guarded", nil),
 			linkSet("unguarded", nil),
+			{Name: "from_ok", Type: []nft.Type{nft.LinkNameType, nft.EtherType, nft.IPv6Type}},
 			{Name: "mac_ok", Type: []nft.Type{nft.LinkNameType, nft.EtherType}},
 			{Name: "mac_nd", Type: []nft.Type{nft.LinkNameType, nft.LLAType}},
 			{Name: "ip6_ok", Type: []nft.Type{nft.LinkNameType, nft.IPv6Type}},
@@ -47,11 +48,7 @@ func bridgeTable(p Policy) nft.Table {
 		},
 		Chains: []nft.Chain{{
 			Name: "prerouting", Hook: filter(nft.Prerouting, nft.PriorityBridge),
-			Rules: []nft.Rule{
-				{in("guarded", nft.InputName), nft.Goto("guard")},
-				{in("unguarded", nft.InputName), nft.Accept},
-				drop(countPort, nft.NamePrefix{Field: nft.InputName, Prefix: hostSidePrefix}),
-			},
+			Rules: []nft.Rule{{nft.NamePrefix{Field: nft.InputName, Prefix: hostSidePrefix}, nft.Goto("port")}},
 		}},
 	}
 	for _, n := range p.Networks {
@@ -78,7 +75,19 @@ func portChains() []nft.Chain {
 	from := func(port nft.Number) []nft.Statement {
 		return []nft.Statement{nft.Is{Field: nft.L4Proto, Value: nft.ProtoUDP}, nft.Is{Field: nft.SourcePort, Value: nft.Port(port)}}
 	}
+	own := in("from_ok", nft.InputName, nft.EtherSource, nft.IPv6Source)
+	untagged := nft.Is{Field: nft.EtherProtocol, Value: nft.EtherIPv6}
 	return []nft.Chain{
+		{Name: "port", Rules: []nft.Rule{
+			// Most packets: without an extension header they are neither
+			// fragments nor anything but what it says. RFC 8415: DHCP servers
+			// send from port 547.
+			{nft.Is{Field: nft.IPv6Next, Value: nft.ProtoTCP}, untagged, own, nft.Accept},
+			{nft.Is{Field: nft.IPv6Next, Value: nft.ProtoUDP}, nft.Is{Field: nft.SourcePort, Not: true, Value: nft.Port(547)}, untagged, own, nft.Accept},
+			{in("guarded", nft.InputName), nft.Goto("guard")},
+			{in("unguarded", nft.InputName), nft.Accept},
+			drop(countPort),
+		}},
 		{Name: "guard", Rules: []nft.Rule{
 			drop(countMAC, notIn("mac_ok", nft.InputName, nft.EtherSource)),
 			carries(nft.EtherIPv6, "guard6"),

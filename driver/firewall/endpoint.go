@@ -65,9 +65,11 @@ func Elements(e Endpoint) nft.Group {
 		g.bridge("mac_ok", port, nft.MAC(e.MAC))
 		g.bridge("mac_nd", port, nft.LLA(e.MAC))
 		// Whatever addresses it is given, its kernel makes this one.
-		g.bridge("ip6_ok", port, nft.Addr(inet.LinkLocal(e.MAC)))
-		for _, a := range slices.Concat(e.Addrs, e.Elsewhere) {
+		for _, a := range slices.Concat([]netip.Addr{inet.LinkLocal(e.MAC)}, e.Addrs, e.Elsewhere) {
 			g.bridge("ip"+suffix(a)+"_ok", port, nft.Addr(a))
+			if a.Is6() {
+				g.bridge("from_ok", port, nft.MAC(e.MAC), nft.Addr(a))
+			}
 		}
 	}
 	if e.Isolated {

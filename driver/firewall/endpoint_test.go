@@ -23,7 +23,9 @@ const guarded = `add element bridge ndp6 guarded { "ndh-box" }
 add element bridge ndp6 mac_ok { "ndh-box" . 02:42:ac:11:00:02 }
 add element bridge ndp6 mac_nd { "ndh-box" . 02:42:ac:11:00:02 }
 add element bridge ndp6 ip6_ok { "ndh-box" . fe80::42:acff:fe11:2 }
+add element bridge ndp6 from_ok { "ndh-box" . 02:42:ac:11:00:02 . fe80::42:acff:fe11:2 }
 add element bridge ndp6 ip6_ok { "ndh-box" . 2001:db8::2 }
+add element bridge ndp6 from_ok { "ndh-box" . 02:42:ac:11:00:02 . 2001:db8::2 }
 add element bridge ndp6 ip4_ok { "ndh-box" . 192.0.2.2 }
 `
 
@@ -44,6 +46,7 @@ func TestElements(t *testing.T) {
 				e.Elsewhere = []netip.Addr{at("2001:db8:0:1::2"), at("198.51.100.2")}
 			},
 			want: guarded + `add element bridge ndp6 ip6_ok { "ndh-box" . 2001:db8:0:1::2 }
+add element bridge ndp6 from_ok { "ndh-box" . 02:42:ac:11:00:02 . 2001:db8:0:1::2 }
 add element bridge ndp6 ip4_ok { "ndh-box" . 198.51.100.2 }
 `,
 			line: "ndh-box bridge nd-web mac 02:42:ac:11:00:02 addr 2001:db8::2 addr 192.0.2.2 elsewhere 2001:db8:0:1::2 elsewhere 198.51.100.2",

@@ -101,18 +101,9 @@ func inetTable(p Policy, pass passing) nft.Table {
 	t.Sets = append(t.Sets, translationSets(p.Networks)...)
 	t.Sets = append(t.Sets, messageSets()...)
 	t.Sets = append(t.Sets, endpointSets()...)
-	t.Chains = append(t.Chains, rawChains()...)
-	t.Chains = append(t.Chains, forwardChains(pass)...)
-	if p.Guard {
-		t.Chains = append(t.Chains, guardChain())
-	}
-	for _, n := range p.Networks {
-		if n.HostICMPOnly {
-			// Otherwise what goes to the host itself meets no rule of ours.
-			t.Chains = append(t.Chains, inputChains()...)
-			break
-		}
-	}
+	t.Chains = append(t.Chains, forwardChains(pass, p.Guard)...)
+	t.Chains = append(t.Chains, hiddenChain())
+	t.Chains = append(t.Chains, inputChains()...)
 	t.Chains = append(t.Chains, natChains()...)
 	return t
 }

@@ -1,6 +1,10 @@
 package firewall
 
-import "github.com/ndp6/ndp6/netutil/nft"
+import (
+	"slices"
+
+	"github.com/ndp6/ndp6/netutil/nft"
+)
 
 // passing is how packets that may pass do.
 type passing struct {
@@ -46,25 +50,33 @@ func carried() passing {
 
 // forwardChains decide about everything from and to our networks. The network
 // that a packet goes to is the one that decides.
-func forwardChains(p passing) []nft.Chain {
+func forwardChains(p passing, guard bool) []nft.Chain {
 	icmpv6 := nft.Is{Field: nft.L4Proto, Value: nft.ProtoICMPv6}
 	unknown := func(f nft.Field) nft.Rule {
 		return drop(countUnknown, nft.NamePrefix{Field: f, Prefix: "nd-"})
 	}
+	// With bridge-nf-call, frames inside a bridge come by here too: the guards
+	// of the bridge are for them.
+	bridged := notIn("inside", nft.InputName, nft.OutputName)
 	inside := in("inside", nft.InputName, nft.OutputName)
-	chains := []nft.Chain{
-		{
-			Name: "forward", Hook: filter(nft.Forward, nft.PriorityFilter-5),
-			Rules: []nft.Rule{
-				{vmap("from", nft.InputName)},
-				{vmap("to", nft.OutputName)},
-				// A bridge of ours that is in no map yet, or no more.
-				unknown(nft.InputName),
-				unknown(nft.OutputName),
-				// They would wait for minutes otherwise.
-				{nft.Is{Field: nft.L4Proto, Value: nft.ProtoTCP}, in("gone6", nft.IPv6Destination), nft.CountIn(countGone), nft.Reset{}},
-			},
+	forward := nft.Chain{
+		Name: "forward", Hook: filter(nft.Forward, nft.PriorityFilter-5),
+		Rules: []nft.Rule{
+			{vmap("from", nft.InputName)},
+			{vmap("to", nft.OutputName)},
+			// A bridge of ours that is in no map yet, or no more.
+			unknown(nft.InputName),
+			unknown(nft.OutputName),
+			// They would wait for minutes otherwise.
+			{nft.Is{Field: nft.L4Proto, Value: nft.ProtoTCP}, in("gone6", nft.IPv6Destination), nft.CountIn(countGone), nft.Reset{}},
 		},
+	}
+	if guard {
+		forward.Rules = append(forward.Rules, nft.Rule{nft.Goto("guard")})
+		p.chains = append(p.chains, guardChain())
+	}
+	chains := []nft.Chain{
+		forward,
 		{Name: "leaving_internal", Rules: []nft.Rule{
 			{inside, nft.Goto("inside")},
 			drop(countInternal),
@@ -74,30 +86,34 @@ func forwardChains(p passing) []nft.Chain {
 			drop(countIsolated, in("isolated", nft.InputName, nft.OutputName)),
 			{nft.Goto("leaving")},
 		}},
-		{Name: "leaving", Rules: append([]nft.Rule{
-			{vmap("to", nft.OutputName)},
-			unknown(nft.OutputName),
+		{Name: "leaving", Rules: slices.Concat([]nft.Rule{noRouting()}, ownSources(bridged), []nft.Rule{
 			{icmpv6, nft.Goto("leaving_icmp6")},
 			{nft.Established, p.verdict},
+			{vmap("to", nft.OutputName)},
+			unknown(nft.OutputName),
 			// NAT does not know them: they would leave with the container's address.
 			drop(countInvalid, nft.Invalid),
 			drop(countInvalid, nft.Untracked, in("hidden6", nft.IPv6Source)),
 			drop(countInvalid, nft.Untracked, in("hidden4", nft.IPv4Source)),
-		}, p.outside...)},
+		}, p.outside)},
 		// Conntrack calls a redirect related, and node information a flow: what
 		// ICMPv6 may pass is decided before that.
 		{Name: "leaving_icmp6", Rules: append([]nft.Rule{
+			{vmap("to", nft.OutputName)},
+			unknown(nft.OutputName),
 			drop(countTransit, in("stays", nft.ICMPv6TypeField)),
 			// Errors about no flow, as above.
 			drop(countInvalid, nft.Invalid, in("hidden6", nft.IPv6Source)),
 			drop(countInvalid, nft.Untracked, in("hidden6", nft.IPv6Source)),
 		}, p.outside...)},
-		{Name: "entering", Rules: []nft.Rule{
+		{Name: "entering", Rules: append(foreignSources(), []nft.Rule{
 			{icmpv6, nft.Goto("entering_icmp6")},
 			{nft.Established, p.verdict},
 			// With bridge-nf-call, frames inside a bridge come by here too.
 			{inside, p.verdict},
 			{nft.Is{Field: nft.L4Proto, Value: nft.Proto(1)}, nft.Goto("entering_icmp4")},
+			unknown(nft.InputName),
+			{nft.Jump("hidden")},
 			drop(countInvalid, nft.Invalid),
 			{in("pub6", nft.IPv6Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
 			{in("pub4", nft.IPv4Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
@@ -107,7 +123,7 @@ func forwardChains(p passing) []nft.Chain {
 			{in("open6", nft.IPv6Destination), p.verdict},
 			{in("open4", nft.IPv4Destination), p.verdict},
 			drop(countInbound),
-		}},
+		}...)},
 	}
 	return append(append(chains, icmpChains(p)...), p.chains...)
 }
@@ -123,6 +139,7 @@ func icmpChains(p passing) []nft.Chain {
 			// IPv4 has this number for nothing.
 			drop(countInbound, nft.Is{Field: nft.Protocol, Not: true, Value: nft.IPv6}),
 			{in("inside", nft.InputName, nft.OutputName), nft.Goto("inside")},
+			{nft.Jump("hidden")},
 			// Without "packet too big" flows hang: never limited, whether or
 			// not the flow came by here.
 			{in("errors6", nft.ICMPv6TypeField), p.verdict},
@@ -133,6 +150,7 @@ func icmpChains(p passing) []nft.Chain {
 			drop(countInbound),
 		}},
 		{Name: "entering_icmp4", Rules: []nft.Rule{
+			{nft.Jump("hidden")},
 			{nft.ICMPv4(3), p.verdict},
 			{nft.ICMPv4(11), p.verdict},
 			{nft.ICMPv4(12), p.verdict},
@@ -160,11 +178,9 @@ func guardChain() nft.Chain {
 		}
 	}
 	return nft.Chain{
-		Name: "forward_guard", Hook: filter(nft.Forward, nft.PriorityFilter+6),
+		Name: "guard",
 		Rules: []nft.Rule{
 			{nft.Is{Field: nft.Protocol, Not: true, Value: nft.IPv6}, nft.Accept},
-			{in("own", nft.InputName), nft.Accept},
-			{in("own", nft.OutputName), nft.Accept},
 			{nft.Established, nft.Accept},
 			{nft.DNATed, nft.Accept},
 			// With bridge-nf-call, frames inside a bridge come by here too.

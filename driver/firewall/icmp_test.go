@@ -164,7 +164,7 @@ func TestSpoof(t *testing.T) {
 			free.Unguarded = true
 			l.apply(behindPrefixes(1), publish(endpoint("nd1")), free)
 			source := netip.MustParseAddr(test.source)
-			l.run(test.from, "ip address add "+netip.PrefixFrom(source, source.BitLen()).String()+" dev eth0")
+			l.run(test.from, "ip address add "+netip.PrefixFrom(source, source.BitLen()).String()+" dev eth0 nodad")
 			var conn *net.UDPConn
 			l.enter(test.from, func() (err error) {
 				conn, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0)),

@@ -6,11 +6,16 @@ import "github.com/ndp6/ndp6/netutil/nft"
 func natChains() []nft.Chain {
 	// Whoever sends to a prefix outside, our own containers too.
 	inwards := nft.Rule{nft.Netmap{Field: nft.IPv6Destination, Map: "npt_in"}}
+	wire := nft.Is{Field: nft.InputName, Not: true, Value: nft.LinkName("lo")}
 	outwards := nft.Netmap{Field: nft.IPv6Source, Map: "npt_out"}
 	return []nft.Chain{
 		{
 			Name: "prerouting", Hook: nat(nft.Prerouting, nft.PriorityDestinationNAT),
 			Rules: []nft.Rule{
+				// The kernel refuses them before or after this, unless
+				// route_localnet is on or the frame was bridged.
+				drop(countLoopback, wire, nft.Within{Field: nft.IPv6Destination, Prefix: loopback6}),
+				drop(countLoopback, wire, nft.Within{Field: nft.IPv4Destination, Prefix: loopback4}),
 				inwards,
 				// Our own containers talk to our relay: answers of a container
 				// on the same bridge would not come back through the host.

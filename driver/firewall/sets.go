@@ -13,14 +13,12 @@ func linkSets(p Policy) []nft.Set {
 	inside := pairSet("inside")
 	isolated := pairSet("isolated")
 	from, to := verdictMap("from"), verdictMap("to")
-	arriving := verdictMap("arriving")
 	add := func(m *nft.Set, link string, v nft.Verdict) {
 		m.Elements = append(m.Elements, nft.Element{nft.LinkName(link), v})
 	}
 	networks := slices.Clone(p.Networks)
 	slices.SortFunc(networks, func(a, b Network) int { return cmp.Compare(a.Bridge, b.Bridge) })
 	networks = slices.CompactFunc(networks, func(a, b Network) bool { return a.Bridge == b.Bridge })
-	add(&arriving, "lo", nft.Accept)
 	for _, n := range networks {
 		own = append(own, n.Bridge)
 		if n.HostICMPOnly {
@@ -40,17 +38,15 @@ func linkSets(p Policy) []nft.Set {
 		}
 		add(&from, n.Bridge, leave)
 		add(&to, n.Bridge, enter)
-		add(&arriving, n.Bridge, nft.Goto("from_own"))
 	}
 	uplinks := slices.DeleteFunc(sorted(p.Uplinks), func(name string) bool { return slices.Contains(own, name) })
 	same := pairSet("uplink_inside")
 	for _, name := range uplinks {
 		same.Elements = append(same.Elements, pair(name))
-		add(&arriving, name, nft.Goto("from_uplink"))
 	}
 	return []nft.Set{
 		linkSet("own", own), inside, isolated, linkSet("icmp_only", icmpOnly),
-		linkSet("uplinks", uplinks), same, arriving, from, to,
+		linkSet("uplinks", uplinks), same, from, to,
 	}
 }
 

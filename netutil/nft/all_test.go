@@ -39,6 +39,7 @@ func all() nft.Ruleset {
 			Sets: []nft.Set{
 				set("open6", ty{nft.IPv6Type, nft.ProtoType, nft.PortType}, nft.Element{v6, nft.ProtoTCP, nft.Port(80)}),
 				set("open4", ty{nft.IPv4Type, nft.ProtoType, nft.PortType}, nft.Element{v4, nft.ProtoSCTP, nft.Port(80)}),
+				set("hosts4", ty{nft.IPv4Type}, nft.Element{v4}),
 				set("types", ty{nft.ICMPv6Type}, nft.Element{nft.ICMPv6(2)}),
 				{Name: "pools6", Type: ty{nft.IPv6Type}, Interval: true, Elements: []nft.Element{
 					prefix("2001:db8::/64"), prefix("2001:db8:1::/64"),
@@ -68,6 +69,8 @@ func all() nft.Ruleset {
 					nft.In{Fields: f{nft.IPv4Destination, nft.L4Proto, nft.DestinationPort}, Not: true, Set: "open4"},
 					nft.In{Fields: f{nft.IPv6Source}, Set: "pools6"},
 					nft.In{Fields: f{nft.FlowDestination}, Not: true, Set: "pools6"},
+					nft.In{Fields: f{nft.FlowDestination4}, Set: "hosts4"},
+					nft.Is{Field: nft.IPv6Next, Not: true, Value: nft.ProtoTCP},
 					nft.In{Fields: f{nft.ICMPv6TypeField}, Set: "types"},
 					nft.Is{Field: nft.L4Proto, Value: nft.ProtoUDP},
 					nft.Is{Field: nft.SourcePort, Not: true, Value: nft.Port(67)},

@@ -13,27 +13,29 @@ type Field string
 
 // The fields.
 const (
-	InputName       Field = "iifname"               // link that the packet came in by
-	OutputName      Field = "oifname"               // link that it goes out by
-	Protocol        Field = "meta nfproto"          // version of IP, in an Inet table
-	L4Proto         Field = "meta l4proto"          // protocol above IP, behind extension headers
-	IPv4Source      Field = "ip saddr"              //
-	IPv4Destination Field = "ip daddr"              //
-	IPv6Source      Field = "ip6 saddr"             //
-	IPv6Destination Field = "ip6 daddr"             //
-	FlowDestination Field = "ct original ip6 daddr" // IPv6 destination of the flow's first packet, before any NAT
-	HopLimit        Field = "ip6 hoplimit"          //
-	IPv6Length      Field = "ip6 length"            // of what follows the IPv6 header
-	SourcePort      Field = "th sport"              // of any protocol with ports: ask for L4Proto too
-	DestinationPort Field = "th dport"              //
-	ICMPv6TypeField Field = "icmpv6 type"           //
-	NDTarget        Field = "icmpv6 taddr"          // target of a neighbor solicitation or advertisement
-	NDOptionType    Field = "@th,192,8"             // type of the first option of such a message
-	NDOption        Field = "@th,208,48"            // its link-layer address
-	EtherSource     Field = "ether saddr"           //
-	EtherProtocol   Field = "ether type"            //
-	ARPSourceIP     Field = "arp saddr ip"          //
-	ARPSourceMAC    Field = "arp saddr ether"       //
+	InputName        Field = "iifname"               // link that the packet came in by
+	OutputName       Field = "oifname"               // link that it goes out by
+	Protocol         Field = "meta nfproto"          // version of IP, in an Inet table
+	L4Proto          Field = "meta l4proto"          // protocol above IP, behind extension headers
+	IPv4Source       Field = "ip saddr"              //
+	IPv4Destination  Field = "ip daddr"              //
+	IPv6Source       Field = "ip6 saddr"             //
+	IPv6Destination  Field = "ip6 daddr"             //
+	FlowDestination  Field = "ct original ip6 daddr" // IPv6 destination of the flow's first packet, before any NAT
+	FlowDestination4 Field = "ct original ip daddr"  //
+	IPv6Next         Field = "ip6 nexthdr"           // what follows the IPv6 header: L4Proto, or an extension header
+	HopLimit         Field = "ip6 hoplimit"          //
+	IPv6Length       Field = "ip6 length"            // of what follows the IPv6 header
+	SourcePort       Field = "th sport"              // of any protocol with ports: ask for L4Proto too
+	DestinationPort  Field = "th dport"              //
+	ICMPv6TypeField  Field = "icmpv6 type"           //
+	NDTarget         Field = "icmpv6 taddr"          // target of a neighbor solicitation or advertisement
+	NDOptionType     Field = "@th,192,8"             // type of the first option of such a message
+	NDOption         Field = "@th,208,48"            // its link-layer address
+	EtherSource      Field = "ether saddr"           //
+	EtherProtocol    Field = "ether type"            //
+	ARPSourceIP      Field = "arp saddr ip"          //
+	ARPSourceMAC     Field = "arp saddr ether"       //
 )
 
 // String returns the field as nft spells it.
@@ -93,6 +95,10 @@ func (f Field) payload() payload {
 		return payload{network, 7, 1, isIPv6}
 	case FlowDestination:
 		return payload{size: 16}
+	case FlowDestination4:
+		return payload{size: 4}
+	case IPv6Next:
+		return payload{network, 6, 1, isIPv6}
 	case IPv6Length:
 		return payload{network, 4, 2, isIPv6}
 	case SourcePort:
@@ -136,8 +142,8 @@ func (f Field) load(word int) expr.Any {
 	if key, ok := f.meta(); ok {
 		return &expr.Meta{Key: key, Register: register(word)}
 	}
-	if f == FlowDestination {
-		return newOriginal(register(word))
+	if key, ok := f.original(); ok {
+		return newOriginal(key, register(word))
 	}
 	p := f.payload()
 	return &expr.Payload{DestRegister: register(word), Base: p.base, Offset: p.offset, Len: uint32(p.size)}

@@ -7,15 +7,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ctDestination6 is NFT_CT_DST_IP6 of linux/netfilter/nf_tables.h.
-const ctDestination6 = 0x16
+// Keys of linux/netfilter/nf_tables.h.
+const (
+	ctDestination4 expr.CtKey = 20 // NFT_CT_DST_IP
+	ctDestination6 expr.CtKey = 22 // NFT_CT_DST_IP6
+)
 
-// original loads the IPv6 destination of a flow's first packet. The library
-// can neither write nor read keys that have a direction.
+// original returns the key of a field of a flow's first packet.
+func (f Field) original() (expr.CtKey, bool) {
+	switch f { //nolint:exhaustive // the others are of the packet itself.
+	case FlowDestination4:
+		return ctDestination4, true
+	case FlowDestination:
+		return ctDestination6, true
+	}
+	return 0, false
+}
+
+// original loads a field of a flow's first packet. The library can neither
+// write nor read keys that have a direction.
 type original struct{ expr.Ct }
 
-func newOriginal(register uint32) *original {
-	return &original{expr.Ct{Key: ctDestination6, Register: register}}
+func newOriginal(key expr.CtKey, register uint32) *original {
+	return &original{expr.Ct{Key: key, Register: register}}
 }
 
 // marshal returns an expression as the kernel takes it.

@@ -187,6 +187,7 @@ func (s Scene) links() []Frame {
 	return []Frame{
 		foreign("vlan", tag(inVLAN(1), 7)),
 		foreign("vlan-0", tag(inVLAN(2), 0)),
+		foreign("vlan-udp", tag(s.unicast6(own, protoUDP, 64, udp(netip.AddrPortFrom(own, 4000), netip.AddrPortFrom(s.Neighbor.Addr6, 54), []byte("vlan"))), 7)),
 		foreign("stp", ethernet(inet.MAC{0x01, 0x80, 0xc2, 0, 0, 0}, s.Sender.MAC, uint16(len(bpdu)), bpdu)),
 		{
 			Name: "lldp", Eaten: true,
