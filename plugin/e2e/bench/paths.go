@@ -73,15 +73,6 @@ func measurePaths(ctx context.Context, w io.Writer, rounds int, duration time.Du
 			rates[j.path.name][j.kind] = append(rates[j.path.name][j.kind], rate)
 		}
 	}
-	if os.Getenv("BENCH_RAW") != "" {
-		for n, m := range rates {
-			for k, rs := range m {
-				for _, r := range rs {
-					fmt.Fprintf(w, "RAW %s|%s|%.0f|%.0f\n", n, k, r.PerSecond(), r.PerClockSecond())
-				}
-			}
-		}
-	}
 	return printPaths(w, paths, rates)
 }
 
