@@ -112,7 +112,7 @@ func forwardChains(p passing, guard bool) []nft.Chain {
 			// With bridge-nf-call, frames inside a bridge come by here too.
 			{inside, p.verdict},
 			{nft.Is{Field: nft.L4Proto, Value: nft.Proto(1)}, nft.Goto("entering_icmp4")},
-			unknown(nft.InputName),
+			drop(countUnknown, nft.NamePrefix{Field: nft.InputName, Prefix: "nd-"}, notIn("own", nft.InputName)),
 			{nft.Jump("hidden")},
 			drop(countInvalid, nft.Invalid),
 			{in("pub6", nft.IPv6Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
