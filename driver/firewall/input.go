@@ -37,19 +37,19 @@ func toHostChain() nft.Chain {
 	}
 	return nft.Chain{Name: "to_host", Rules: []nft.Rule{
 		{notIn("icmp_only", nft.InputName), nft.Accept},
-			{nft.Established, nft.Accept},
-			{in("to_host6", nft.ICMPv6TypeField), nft.Accept},
-			{nft.Is{Field: nft.ICMPv6TypeField, Value: nft.ICMPv6(128)}, echoLimit(), nft.Accept},
-			{nft.ICMPv4(3), nft.Accept},
-			{nft.ICMPv4(8), echoLimit(), nft.Accept},
-			// The host's own address in a pool, by the way around.
-			drop(countHost, in("outside6", nft.FlowDestination)),
-			{nft.DNATed, nft.Accept},
-			// Published ports of the host, where our relay listens for containers.
-			at("relay6", nft.IPv6Destination),
-			at("relay4", nft.IPv4Destination),
-			anywhere("relay6_any", nft.IPv6),
-			anywhere("relay4_any", nft.IPv4),
-			drop(countHost),
+		{nft.Established, nft.Accept},
+		{in("to_host6", nft.ICMPv6TypeField), nft.Accept},
+		{nft.Is{Field: nft.ICMPv6TypeField, Value: nft.ICMPv6(128)}, echoLimit(), nft.Accept},
+		{nft.ICMPv4(3), nft.Accept},
+		{nft.ICMPv4(8), echoLimit(), nft.Accept},
+		// The host's own address in a pool, by the way around.
+		drop(countHost, in("outside6", nft.FlowDestination)),
+		{nft.DNATed, nft.Accept},
+		// Published ports of the host, where our relay listens for containers.
+		at("relay6", nft.IPv6Destination),
+		at("relay4", nft.IPv4Destination),
+		anywhere("relay6_any", nft.IPv6),
+		anywhere("relay4_any", nft.IPv4),
+		drop(countHost),
 	}}
 }

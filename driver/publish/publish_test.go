@@ -38,10 +38,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	nettest.Enter(t)
 	nettest.Run(t, "ip addr add 192.0.2.10/32 dev lo", "ip addr add 2001:db8::a/128 dev lo nodad")
-	// The kernel makes the way to an IPv6 address some time later.
-	for !strings.Contains(nettest.Run(t, "ip -6 route show table local"), "local 2001:db8::a ") {
-		time.Sleep(time.Millisecond)
-	}
+	nettest.Local(t, "2001:db8::a")
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("40000 40009"), 0o600); err != nil {
 		t.Fatal(err)
 	}

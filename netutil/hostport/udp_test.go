@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -146,9 +147,17 @@ func TestUDPLimit(t *testing.T) {
 	before := using(t)
 	serve(t, b.port6, reserve(t, b.host, hostport.UDP, 53, any6)...)
 	one, two, three := newClient(t), newClient(t), newClient(t)
+	asked := 0
 	ask := func(c client) string {
-		c.ask(t, loop6, "x")
-		return <-sources
+		asked++
+		text := strconv.Itoa(asked)
+		c.ask(t, loop6, text)
+		for q := range sources {
+			if q.text == text {
+				return q.from
+			} // Else it is one that was asked twice.
+		}
+		return ""
 	}
 	first, second := ask(one), ask(two)
 	if again := ask(one); again != first {
@@ -165,8 +174,11 @@ func TestUDPLimit(t *testing.T) {
 	await(t, use{before.goroutines + 1 + 2, before.files + 1 + 2 + 3})
 }
 
-// sources answers in the container and tells where questions came from.
-func (b *lab) sources(t *testing.T) <-chan string {
+// question is what the container was asked, and where that came from.
+type question struct{ text, from string }
+
+// sources answers in the container and tells what it was asked.
+func (b *lab) sources(t *testing.T) <-chan question {
 	t.Helper()
 	var c *net.UDPConn
 	err := netns.Do(b.container, func() (err error) {
@@ -177,7 +189,7 @@ func (b *lab) sources(t *testing.T) <-chan string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	from := make(chan string, 1000)
+	questions := make(chan question, 1000)
 	go func() {
 		buf := make([]byte, 1<<16)
 		for {
@@ -185,11 +197,11 @@ func (b *lab) sources(t *testing.T) <-chan string {
 			if err != nil {
 				return
 			}
-			from <- addr.String()
+			questions <- question{string(buf[:n]), addr.String()}
 			_, _ = c.WriteToUDPAddrPort(buf[:n], addr)
 		}
 	}()
-	return from
+	return questions
 }
 
 // TestUDPClose leaves nothing behind.

@@ -35,7 +35,10 @@ func TestForgetFlows(t *testing.T) {
 			}
 			forget() // when there are none
 			for _, host := range hosts {
-				nettest.Run(t, "ip addr add "+host+" dev lo")
+				nettest.Run(t, "ip addr add "+host+" dev lo nodad")
+				if family == "IPv6" {
+					nettest.Local(t, host)
+				}
 			}
 			talk(t, hosts[0], hosts[1])
 			talk(t, hosts[2], hosts[0])
@@ -70,7 +73,8 @@ func TestForgetFlowsTo(t *testing.T) {
 			nettest.Run(t, "nft add table ip6 t", "nft add chain ip6 t c { type nat hook output priority -100 ; }",
 				"nft add rule ip6 t c ip6 daddr "+outside+" dnat to "+server)
 			for _, host := range []string{client, server, other, outside} {
-				nettest.Run(t, "ip addr add "+host+" dev lo")
+				nettest.Run(t, "ip addr add "+host+" dev lo nodad")
+				nettest.Local(t, host)
 			}
 			conn := open(t)
 			for _, host := range []string{other, server} {

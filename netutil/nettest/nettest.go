@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netns"
 )
@@ -72,6 +73,20 @@ func Run(tb testing.TB, lines ...string) string {
 		out.Write(b)
 	}
 	return out.String()
+}
+
+// Local waits until packets to these IPv6 addresses of the test's namespace
+// are taken: the kernel makes the routes some time after the address.
+func Local(tb testing.TB, addrs ...string) {
+	tb.Helper()
+	for _, a := range addrs {
+		for end := time.Now().Add(10 * time.Second); !strings.Contains(Run(tb, "ip -6 route show table local"), "local "+a+" "); {
+			if time.Now().After(end) {
+				tb.Fatalf("the kernel has no route to its own address %s", a)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // Another makes a second namespace, whose loopback is up, until the test ends.
