@@ -28,15 +28,15 @@ test: lint test-kernel test-race test-e2e ## everything: lint, unit, kernel and 
 .PHONY: test-kernel
 test-kernel: ## unit and kernel tests in private namespaces, none skipped (root)
 	@scripts/need.sh ip:iproute2 nft:nftables iptables-legacy:iptables sysctl:procps unshare:util-linux dbus-daemon:dbus-daemon python3-firewall python3-nftables python3-dbus python3-gi
-	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 $$($(GO) list ./... | grep -v -e /driver/reconcile -e /plugin/fault)
+	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 -timeout 30m $$($(GO) list ./... | grep -v -e /driver/reconcile -e /plugin/fault)
 	@# These print what they measured.
-	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 -v ./driver/reconcile ./plugin/fault
+	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 -v -timeout 30m ./driver/reconcile ./plugin/fault
 
 .PHONY: test-race
 test-race: ## unit tests under the race detector
 	@scripts/need.sh gcc:gcc libc6-dev
 	@# What the firewall's tests send goes through the kernel, and their code has one goroutine.
-	$(GO) test -race -short $$($(GO) list ./... | grep -v /driver/firewall)
+	$(GO) test -race -short -timeout 30m $$($(GO) list ./... | grep -v /driver/firewall)
 
 .PHONY: test-e2e
 test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2E_VERSIONS="28.5" narrows, NDP6_E2E_FULL=1 lengthens
