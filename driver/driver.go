@@ -171,6 +171,10 @@ func (d *Driver) Run(ctx context.Context) error {
 	return err
 }
 
+// Alive returns nil once Run shows that it still keeps the kernel matching, or
+// the error of ctx.
+func (d *Driver) Alive(ctx context.Context) error { return d.loop.Alive(ctx) }
+
 // Plan implements reconcile.Planner.
 func (d *Driver) Plan() plan.Host {
 	fresh, came, went := d.follow(d.config.Host.Uplinks(d.uplinkSpecs()))

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ndp6/ndp6/driver"
@@ -28,6 +27,7 @@ import (
 	"github.com/ndp6/ndp6/plugin/settings"
 	"github.com/ndp6/ndp6/plugin/store"
 	"github.com/ndp6/ndp6/plugin/sweep"
+	"github.com/ndp6/ndp6/plugin/systemd"
 	"github.com/ndp6/ndp6/plugin/wire"
 )
 
@@ -144,27 +144,24 @@ func newLender(s settings.Settings, addresses *ipam.IPAM) *lender.Lender {
 
 // answer serves the sockets while the driver keeps the host, and the tasks beside run.
 func answer(ctx context.Context, sockets []string, networks *driver.Driver, addresses *ipam.IPAM, beside []task, log *slog.Logger) error {
-	var listeners []*wire.Listener
-	for _, path := range sockets {
-		l, err := wire.Listen(path)
-		if err != nil {
-			for _, l := range listeners {
-				err = errors.Join(err, l.Close())
-			}
-			return err
-		}
-		listeners = append(listeners, l)
+	listeners, err := listen(sockets)
+	if err != nil {
+		return err
 	}
 	server := wire.New(wire.Config{Network: networks, IPAM: addresses, Log: log})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Run(ctx, listeners...) })
 	group.Go(func() error { return networks.Run(ctx) })
-	for _, run := range beside {
+	for _, run := range append(beside, serviceTasks(networks, log)...) {
 		group.Go(func() error { return run(ctx) })
 	}
-	log.Info("ready", "sockets", sockets)
-	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-		log.Warn("systemd not told that the plugin is ready", "err", err)
+	var paths []string
+	for _, l := range listeners {
+		paths = append(paths, l.Path())
+	}
+	log.Info("ready", "sockets", paths)
+	if err := systemd.Ready(); err != nil {
+		log.Warn("service manager not told", "err", err)
 	}
 	return group.Wait()
 }

@@ -58,6 +58,7 @@ type Loop struct {
 	planner Planner
 	period  time.Duration
 	kick    chan struct{}
+	alive   chan struct{} // Run sends when somebody asks
 
 	// passing is held by what looks at the whole host, and shared by Syncs.
 	passing sync.RWMutex
@@ -79,6 +80,7 @@ func New(kernel Kernel, planner Planner, period time.Duration, log *slog.Logger)
 	return &Loop{
 		log: log, kernel: kernel, planner: planner, period: period,
 		kick:     make(chan struct{}, 1),
+		alive:    make(chan struct{}),
 		claims:   newClaims(),
 		holdings: newHoldings(),
 		problems: make(map[string]Problem),

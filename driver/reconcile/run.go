@@ -39,6 +39,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case l.alive <- struct{}{}:
+			continue
 		case <-look.C:
 			if !l.drifted() {
 				continue
@@ -60,6 +62,17 @@ func (l *Loop) Run(ctx context.Context) error {
 		if !sleep(ctx, min(restFactor*time.Since(begin), longestRest)) {
 			return nil
 		}
+	}
+}
+
+// Alive returns nil as soon as Run is between two passes, or the error of ctx
+// where that does not come to pass: the kernel or a Sync keeps it.
+func (l *Loop) Alive(ctx context.Context) error {
+	select {
+	case <-l.alive:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
