@@ -22,6 +22,7 @@ import (
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/netutil/xtables"
+	"github.com/ndp6/ndp6/plugin/dropin"
 	"github.com/ndp6/ndp6/plugin/engine"
 	"github.com/ndp6/ndp6/plugin/lender"
 	"github.com/ndp6/ndp6/plugin/settings"
@@ -105,16 +106,29 @@ func newHost(s settings.Settings, records *store.Store, log *slog.Logger, open *
 		return nil, nil, err
 	}
 	open.add(legacy.Close)
+	ledger, err := newLedger(s, records, log)
+	if err != nil {
+		return nil, nil, err
+	}
 	speaker := ndisc.New(log)
 	open.add(speaker.Close)
 	host, err := reconcile.NewHost(reconcile.HostConfig{
 		Log: log, Conn: conn, Rules: rules, Legacy: legacy, Speaker: speaker,
 		Firewalld:    s.Firewalld,
-		Ledger:       store.Boot[reconcile.Change](records, "sysctls"),
+		Ledger:       ledger,
 		Uplinks:      store.Boot[uplink.Uplink](records, "uplinks"),
 		CheckSysctls: s.Sysctls == settings.Check,
 	})
 	return host, speaker, err
+}
+
+// newLedger returns the sysctls that were changed since the host booted.
+func newLedger(s settings.Settings, records *store.Store, log *slog.Logger) (reconcile.Ledger, error) {
+	ledger := store.Boot[reconcile.Change](records, "sysctls")
+	if s.SysctlDropin == "" {
+		return ledger, nil
+	}
+	return dropin.New(ledger, s.SysctlDropin, log)
 }
 
 // newIPAM makes the IPAM driver with the records of an earlier process.

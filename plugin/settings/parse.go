@@ -13,8 +13,8 @@ import (
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
-// none is the value of --ipv4-pools that wants no IPv4 pools, and of
-// --docker-socket that asks no Docker.
+// none is the value of --ipv4-pools that wants no IPv4 pools, of --docker-socket
+// that asks no Docker, and of --sysctl-dropin that keeps no file.
 const none = "none"
 
 func levels() []string { return []string{"debug", "info", "warn", "error"} }

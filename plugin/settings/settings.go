@@ -38,6 +38,8 @@ type Settings struct {
 	Sysctls Who
 	// SysctlDir is where the sysctls under net are files that can be written.
 	SysctlDir string
+	// SysctlDropin is the sysctl.d file to keep, empty for none.
+	SysctlDropin string
 	// Firewalld has ndp6 put its bridges into a zone of firewalld.
 	Firewalld bool
 	// DockerSocket is where Docker's API is, empty to never ask it.

@@ -64,7 +64,7 @@ func TestRead(t *testing.T) {
 		},
 		{
 			name: "every flag",
-			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --sysctls check --sysctl-dir /hostnet --firewalld ignore --docker-socket /run/d.sock --resync-period 1s --log-level debug --log-format json",
+			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --sysctls check --sysctl-dir /hostnet --sysctl-dropin /run/z.conf --firewalld ignore --docker-socket /run/d.sock --resync-period 1s --log-level debug --log-format json",
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock"},
 				StateDir:  "/srv/ndp6",
@@ -73,6 +73,9 @@ func TestRead(t *testing.T) {
 				IPv4Pools: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("10.2.0.0/16")},
 				Sysctls:   settings.Check,
 				SysctlDir: "/hostnet",
+
+				SysctlDropin: "/run/z.conf",
+
 				IID:       alloc.Name,
 				PrefixLen: 64,
 				LogLevel:  slog.LevelDebug,
@@ -88,7 +91,7 @@ func TestRead(t *testing.T) {
 			env: map[string]string{
 				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
 				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_POOL_SOURCE": "routed", "NDP6_PREFIX_LEN": "96", "NDP6_IID": "packed",
-				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
+				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_SYSCTL_DROPIN": "/run/z.conf", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
 			},
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock", "/run/b.sock"},
@@ -98,6 +101,9 @@ func TestRead(t *testing.T) {
 				NoIPv4:    true,
 				Sysctls:   settings.Check,
 				SysctlDir: "/hostnet",
+
+				SysctlDropin: "/run/z.conf",
+
 				IID:       alloc.Packed,
 				PrefixLen: 96,
 				LogLevel:  slog.LevelError,

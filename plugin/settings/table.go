@@ -126,6 +126,19 @@ func table() []setting {
 			},
 		},
 		{
+			flag: "sysctl-dropin", env: "NDP6_SYSCTL_DROPIN", placeholder: "PATH",
+			value: none,
+			title: "a sysctl.d file to keep, with the sysctls that ndp6 has set",
+			more:  "With it, sysctl --system does not undo them while ndp6 is down. The system service has /run/sysctl.d/zz-ndp6.conf. none: no file.",
+			set: func(s *Settings, v string) error {
+				if v == none || v == "" {
+					return nil
+				}
+				s.SysctlDropin = v
+				return checkPath(v)
+			},
+		},
+		{
 			flag: "firewalld", env: "NDP6_FIREWALLD", placeholder: "WHO",
 			value: string(Manage),
 			title: "who tells firewalld, where it runs, to let the networks' packets pass",
