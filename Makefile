@@ -6,9 +6,13 @@ export GOFLAGS := -trimpath -buildvcs=$(shell git rev-parse HEAD >/dev/null 2>&1
 
 GO       ?= go
 TOOL     := $(GO) tool -modfile=scripts/tools/go.mod
+NFPM     := $(GO) tool -modfile=scripts/tools/nfpm.mod nfpm
 PLUGIN   ?= ndp6-net
 STATE    ?= /var/lib/ndp6
 FUZZTIME ?= 60s
+# Of the Debian package.
+VERSION  ?= 0.0.0~git$(shell git log -1 --format=%cd.%h --date=format:%Y%m%d%H%M%S 2>/dev/null)
+OUT      ?= build
 
 .PHONY: help
 help: ## list the targets
@@ -61,7 +65,7 @@ lint: ## vet, golangci-lint, shellcheck
 	@scripts/need.sh shellcheck:shellcheck
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run
-	shellcheck .ci/run scripts/*.sh plugin/e2e/lab/*.sh
+	shellcheck .ci/run scripts/*.sh plugin/e2e/lab/*.sh packaging/debian/build.sh packaging/debian/p*
 
 .PHONY: fmt
 fmt: ## format the code
@@ -88,6 +92,11 @@ install: plugin ## install the managed plugin on this machine's Docker (root)
 uninstall: ## remove it; its networks first
 	docker plugin disable $(PLUGIN)
 	docker plugin rm $(PLUGIN)
+
+.PHONY: deb
+deb: ## build/ndp6_VERSION_ARCH.deb, the system service for Debian; GOARCH=arm64 for another machine
+	@mkdir -p $(OUT)
+	packaging/debian/build.sh $(or $(GOARCH),$(shell $(GO) env GOARCH)) $(VERSION) $(OUT) $(NFPM)
 
 .PHONY: clean
 clean: ## remove what was built

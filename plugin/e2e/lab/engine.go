@@ -36,10 +36,15 @@ func (h *Host) StartEngine(ctx context.Context, flags ...string) error {
 	if err := d.waitFor(ctx, h.pingEngine); err != nil {
 		return err
 	}
+	return h.loadImage(ctx)
+}
+
+// loadImage gives the engine the image that it lacks.
+func (h *Host) loadImage(ctx context.Context) error {
 	if _, err := h.Docker(ctx, "image", "inspect", Image); err == nil {
 		return nil
 	}
-	_, err = h.exec(ctx, bytes.NewReader(h.image), "docker", "import", "-", Image)
+	_, err := h.exec(ctx, bytes.NewReader(h.image), "docker", "import", "-", Image)
 	return err
 }
 

@@ -35,12 +35,17 @@ type Host struct {
 // AddHost adds the host hNUMBER that runs on a Debian root, as Root gives it,
 // or with an empty root on the machine's own files and its own dockerd.
 func (l *Lab) AddHost(ctx context.Context, number int, root string) (*Host, error) {
+	return l.addHost(ctx, number, hostScript+waitScript, root)
+}
+
+// addHost adds a host whose first process runs a script that begins with host.sh.
+func (l *Lab) addHost(ctx context.Context, number int, script, root string) (*Host, error) {
 	image, err := busyboxImage(ctx)
 	if err != nil {
 		return nil, err
 	}
 	node := &Node{Name: fmt.Sprintf("h%d", number), inside: true}
-	command := []string{"sh", "-c", hostScript + waitScript, node.Name, filepath.Join(l.cache, "mnt")}
+	command := []string{"sh", "-c", script, node.Name, filepath.Join(l.cache, "mnt")}
 	if root != "" {
 		command = append(command, root)
 	}
