@@ -1,15 +1,23 @@
-# The root of the managed plugin, as `make plugin` builds it. The last stage
-# alone is an image that runs as a system service would:
+# The root of the managed plugin, as `make plugin` builds it:
+# docs/managed-plugin.md says how to take it out. The last stage alone is an
+# image that runs as a system service would.
 #
-#   docker build -t ndp6 .
-FROM golang:1.26-bookworm AS build
+#   docker build -t ndp6-rootfs .
+
+# Any image with Go and a shell.
+ARG GO_IMAGE=golang:1.26-bookworm
+
+FROM ${GO_IMAGE} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
-COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o /out/usr/bin/ndp6 ./plugin/cmd/ndp6 \
-	&& mkdir -p /out/run/docker/plugins /out/hostplugins /out/hostsysnet /out/var/lib/ndp6 /out/etc \
-	&& touch /out/etc/machine-id
+COPY driver driver
+COPY ipam ipam
+COPY netutil netutil
+COPY plugin plugin
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" -o /bin/ndp6 ./plugin/cmd/ndp6
+COPY scripts/rootfs.sh scripts/
+RUN scripts/rootfs.sh /bin/ndp6 /out
 
 FROM scratch
 COPY --from=build /out /

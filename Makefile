@@ -75,10 +75,7 @@ fmt: ## format the code
 plugin: build ## build/plugin, what docker plugin create takes
 	rm -rf build/plugin
 	install -D -m 0644 config.json build/plugin/config.json
-	install -D -m 0755 bin/ndp6 build/plugin/rootfs/usr/bin/ndp6
-	install -d build/plugin/rootfs/run/docker/plugins build/plugin/rootfs/hostplugins \
-		build/plugin/rootfs/hostsysnet build/plugin/rootfs$(STATE) build/plugin/rootfs/etc
-	touch build/plugin/rootfs/etc/machine-id
+	scripts/rootfs.sh bin/ndp6 build/plugin/rootfs
 
 .PHONY: install
 install: plugin ## install the managed plugin on this machine's Docker (root)
