@@ -90,6 +90,13 @@ uninstall: ## remove it; its networks first
 	docker plugin disable $(PLUGIN)
 	docker plugin rm $(PLUGIN)
 
+.PHONY: push
+push: plugin ## push the managed plugin to a registry: IMAGE=registry.example/ndp6-net
+	@[ -n "$(IMAGE)" ] || { echo 'name what to push: make push IMAGE=registry.example/ndp6-net' >&2; exit 1; }
+	docker plugin create $(IMAGE) build/plugin
+	docker plugin push $(IMAGE) || { docker plugin rm $(IMAGE); exit 1; }
+	docker plugin rm $(IMAGE)
+
 .PHONY: deb
 deb: ## build/ndp6_VERSION_ARCH.deb, the system service for Debian; GOARCH=arm64 for another machine
 	@mkdir -p $(OUT)

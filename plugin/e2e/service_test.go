@@ -64,7 +64,7 @@ func TestService(t *testing.T) {
 	b.ok(b.host.StartEngineService(b.ctx()))
 	before := b.run("ip -o link; ip -6 route; nft list tables; ls /run/sysctl.d")
 	b.network("n", "--subnet", pool, "-o", "ndp6.stable=name")
-	c := b.echo("c1", "n", "-p", "80:80")
+	c := b.echo("www", "n", "-p", "80:80")
 	b.reach(b.Router, c, c.addr)
 	b.eventually(func() error { // Entering a sandbox takes a capability, and Docker's mounts.
 		if out := b.run("ndp6 status"); !strings.Contains(out, "stable") {
@@ -94,7 +94,7 @@ func TestService(t *testing.T) {
 	})
 	b.run("test -s /var/lib/ndp6/state.db && test -e /etc/default/ndp6")
 	b.install(second)
-	b.docker("rm", "-f", "c1")
+	b.docker("rm", "-f", "www")
 	b.docker("network", "rm", "n")
 	b.eventually(func() error {
 		if diff := cmp.Diff(before, b.run("ip -o link; ip -6 route; nft list tables; ls /run/sysctl.d")); diff != "" {
