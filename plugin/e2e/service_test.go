@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 // TestService has the Debian package on a host that systemd runs: installed,
 // used, upgraded below running containers, removed and purged.
 func TestService(t *testing.T) {
+	t.Parallel()
 	requirements(t)
 	release := lab.Releases()[slices.IndexFunc(lab.Releases(), func(r lab.Release) bool { return r.Docker == "28.5" })]
 	if !wanted(release.Docker) {
@@ -63,9 +65,11 @@ func TestService(t *testing.T) {
 
 	b.ok(b.host.StartEngineService(b.ctx()))
 	before := b.run("ip -o link; ip -6 route; nft list tables; ls /run/sysctl.d")
-	b.network("n", "--subnet", pool, "-o", "ndp6.stable=name")
-	c := b.echo("www", "n", "-p", "80:80")
-	b.reach(b.Router, c, c.addr)
+	// For these tables ndp6 runs a command, which takes a lock in /run.
+	b.run("iptables-legacy -P FORWARD DROP && ip6tables-legacy -P FORWARD DROP")
+	b.network("web", "--subnet", pool, "-o", "ndp6.stable=name")
+	c := b.echo("www", "web", "-p", "80:80")
+	b.reach(b.Outside, c, c.addr)
 	b.eventually(func() error { // Entering a sandbox takes a capability, and Docker's mounts.
 		if out := b.run("ndp6 status"); !strings.Contains(out, "stable") {
 			return fmt.Errorf("no stable address:\n%s", out)
@@ -82,9 +86,12 @@ func TestService(t *testing.T) {
 		t.Error("the old process still runs after the upgrade")
 	}
 	b.active("ndp6.socket ndp6.service")
-	d := b.web("d1", "n")
-	b.reach(b.Router, d, d.addr)
+	b.run("systemctl stop ndp6.service")
+	d := b.web("d1", "web") // Docker's call starts it.
+	b.active("ndp6.service")
+	b.reach(b.Outside, d, d.addr)
 	b.docker("rm", "-f", "d1")
+	b.undisturbed("process hangs", c, b.hangs)
 	b.sysctlsStay(c)
 
 	b.undisturbed("package removed", c, func() {
@@ -95,7 +102,9 @@ func TestService(t *testing.T) {
 	b.run("test -s /var/lib/ndp6/state.db && test -e /etc/default/ndp6")
 	b.install(second)
 	b.docker("rm", "-f", "www")
-	b.docker("network", "rm", "n")
+	b.docker("network", "rm", "web")
+	b.lessCapable()
+	b.run("iptables-legacy -P FORWARD ACCEPT && ip6tables-legacy -P FORWARD ACCEPT")
 	b.eventually(func() error {
 		if diff := cmp.Diff(before, b.run("ip -o link; ip -6 route; nft list tables; ls /run/sysctl.d")); diff != "" {
 			return fmt.Errorf("left of the network (-want +got):\n%s", diff)
@@ -113,6 +122,7 @@ func TestService(t *testing.T) {
 func buildPackage(t *testing.T, dir, version string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "make", "-s", "-C", "../..", "deb", "VERSION="+version, "OUT="+dir)
+	cmd.Env = append(os.Environ(), "MAKEFLAGS=") // of the make that runs the tests
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make deb: %v\n%s", err, out)
 	}
@@ -141,6 +151,45 @@ func (b *bed) active(units string) {
 	if got := strings.TrimSpace(b.run("systemctl show -P NRestarts ndp6")); got != "0" {
 		b.Errorf("systemd restarted ndp6 %s times", got)
 	}
+}
+
+// dropIn changes the service's unit until undo.
+func (b *bed) dropIn(lines ...string) (undo func()) {
+	b.Helper()
+	const file = "/run/systemd/system/ndp6.service.d/lab.conf"
+	b.ok(b.host.WriteFile(file, []byte("[Service]\n"+strings.Join(lines, "\n")+"\n"), 0o644))
+	b.run("systemctl daemon-reload && systemctl restart ndp6")
+	return func() {
+		b.run("rm -r /run/systemd/system/ndp6.service.d && systemctl daemon-reload && systemctl restart ndp6")
+	}
+}
+
+// hangs has systemd replace a process that does nothing any more.
+func (b *bed) hangs() {
+	b.Helper()
+	defer b.dropIn("WatchdogSec=2s", "TimeoutAbortSec=1s")()
+	pid := b.run("systemctl show -P MainPID ndp6")
+	b.run("kill -STOP " + pid)
+	b.eventually(func() error {
+		if got := b.run("systemctl show -P NRestarts ndp6"); strings.TrimSpace(got) == "0" {
+			return errors.New("the process hangs, and systemd has not restarted it")
+		}
+		_, err := b.host.Exec(b.ctx(), "systemctl", "is-active", "ndp6")
+		return err
+	})
+	b.run("systemctl reset-failed ndp6")
+}
+
+// lessCapable takes from the service what docs/service.md says it can do without.
+func (b *bed) lessCapable() {
+	b.Helper()
+	defer b.dropIn("CapabilityBoundingSet=~CAP_SYS_ADMIN")()
+	b.refused([]string{"ndp6.stable", "CAP_SYS_ADMIN"}, "network", "create", "-d", "ndp6", "--ipv6", "--subnet", pool, "-o", "ndp6.stable=name", "bad")
+	b.network("plain", "--subnet", pool)
+	c := b.web("d1", "plain", "-p", "443:80")
+	b.reach(b.Outside, c, c.addr)
+	b.docker("rm", "-f", "d1")
+	b.docker("network", "rm", "plain")
 }
 
 // sysctlsStay applies a file that forbids forwarding, with ndp6 down, and wants
