@@ -52,6 +52,7 @@ func scenarios() []scenario {
 		{name: "hundred containers", run: hundredContainers},
 		{name: "prefix followed", run: followPrefix},
 		{name: "managed plugin", run: managedPlugin, versions: []string{"28.5"}},
+		{name: "managed swarm", run: managedSwarm, once: true},
 		{name: "managed registry", run: managedRegistry, once: true},
 		{name: "Dockerfile", run: dockerfile, versions: []string{"26.1"}},
 	}
