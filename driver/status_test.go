@@ -11,7 +11,10 @@ import (
 
 	"github.com/docker/go-plugins-helpers/network"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
@@ -147,6 +150,10 @@ func TestStatusOfWithdrawal(t *testing.T) {
 		must(t)(err)
 		if len(s.Endpoints) != 1 || len(s.Endpoints[0].Withdrawn) != 1 || !s.Endpoints[0].Joined || len(s.Drift) > 0 {
 			t.Errorf("status: %+v", s)
+		}
+		want := driver.Counts{Networks: map[plan.Mode]int{plan.Routed: 1}, Joined: 1, Withdrawn: 1}
+		if diff := cmp.Diff(want, r.Counts(), cmpopts.IgnoreFields(driver.Counts{}, "Loop")); diff != "" {
+			t.Errorf("counts (-want +got):\n%s", diff)
 		}
 	})
 }

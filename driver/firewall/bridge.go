@@ -24,14 +24,17 @@ const (
 	countPeer  = "d_peer"  // between ports of an isolated network
 )
 
+func bridgeCounters() []string {
+	return []string{
+		countPort, countMAC, countSrc, countRA, countDHCP, countNA, countDAD, countFrag, countProto, countARP, countPeer,
+	}
+}
+
 // bridgeTable guards the bridges against what containers claim to be. It goes
 // by the names of ports: what is known of their bridges differs by kernel.
 func bridgeTable(p Policy) nft.Table {
 	t := nft.Table{
-		Family: nft.Bridge,
-		Counters: []string{
-			countPort, countMAC, countSrc, countRA, countDHCP, countNA, countDAD, countFrag, countProto, countARP, countPeer,
-		},
+		Family: nft.Bridge, Counters: bridgeCounters(),
 		Sets: []nft.Set{
 			// Two sets, because a change of a verdict map costs the more the
 			// more elements it has: the kernel checks all their chains anew.

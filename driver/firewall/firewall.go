@@ -88,14 +88,19 @@ const (
 	countGone     = "gone"     // of connections to a prefix that was withdrawn
 )
 
-func inetTable(p Policy, pass passing) nft.Table {
-	t := nft.Table{
-		Family: nft.Inet,
-		Counters: []string{
-			countSpoof, countHidden, countLoopback, countRouting, countInbound, countInternal,
-			countIsolated, countInvalid, countTransit, countUnknown, countGuard, countHost, countGone,
-		},
+// Counters returns the names of the counters of all that is dropped, each for
+// a reason.
+func Counters() []string { return append(inetCounters(), bridgeCounters()...) }
+
+func inetCounters() []string {
+	return []string{
+		countSpoof, countHidden, countLoopback, countRouting, countInbound, countInternal,
+		countIsolated, countInvalid, countTransit, countUnknown, countGuard, countHost, countGone,
 	}
+}
+
+func inetTable(p Policy, pass passing) nft.Table {
+	t := nft.Table{Family: nft.Inet, Counters: inetCounters()}
 	t.Sets = append(t.Sets, linkSets(p)...)
 	t.Sets = append(t.Sets, prefixSets(p.Networks)...)
 	t.Sets = append(t.Sets, translationSets(p.Networks)...)

@@ -38,6 +38,8 @@ type Speaker struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	counts counts
+
 	// opening is held while a socket is opened, so that a link has one.
 	opening sync.Mutex
 
@@ -186,10 +188,11 @@ func (s *Speaker) round(a *announcement) error {
 
 func (s *Speaker) send(name string, addr netip.Addr) error {
 	c, err := s.open(name)
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.Announce(addr)
 	}
-	return c.Announce(addr)
+	s.counts.announced(err)
+	return err
 }
 
 func (s *Speaker) end(a *announcement) {
@@ -223,10 +226,13 @@ func (s *Speaker) Silence(addr netip.Addr) {
 // returns nil when nobody answered and a *ndp.DuplicateError when one did.
 func (s *Speaker) Probe(ctx context.Context, name string, addr netip.Addr, wait time.Duration) error {
 	c, err := s.open(name)
-	if err != nil {
-		return fmt.Errorf("probe for %s: %w", addr, err)
+	if err == nil {
+		err = c.Probe(ctx, addr, wait)
+	} else {
+		err = fmt.Errorf("probe for %s: %w", addr, err)
 	}
-	return c.Probe(ctx, addr, wait)
+	s.counts.probed(err)
+	return err
 }
 
 func (s *Speaker) open(name string) (conn, error) {

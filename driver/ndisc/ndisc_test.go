@@ -122,6 +122,12 @@ func TestAnnounce(t *testing.T) {
 	if took := time.Since(begin); took < 2*time.Second {
 		t.Errorf("three announcements within %v, want RETRANS_TIMER between them", took)
 	}
+	if err := s.Announce("eth9", stays); err == nil {
+		t.Error("on no uplink: no error")
+	}
+	if diff := cmp.Diff(ndisc.Counts{Announced: 4, AnnounceErrors: 1}, s.Counts()); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
 }
 
 func TestAnnounceAll(t *testing.T) {
@@ -182,6 +188,13 @@ func TestProbe(t *testing.T) {
 	want := &ndp.DuplicateError{Addr: netip.MustParseAddr("2001:db8::77"), Owner: inet.MAC{2, 0x42, 0, 0, 0, 0x77}}
 	if dup, ok := errors.AsType[*ndp.DuplicateError](probe("2001:db8::77")); !ok || *dup != *want {
 		t.Errorf("an address in use: %v, want %v", dup, want)
+	}
+	s.SetUplinks(nil)
+	if err := probe("2001:db8::78"); err == nil {
+		t.Error("without an uplink: no error")
+	}
+	if diff := cmp.Diff(ndisc.Counts{Free: 1, Taken: 1, ProbeErrors: 1}, s.Counts()); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 }
 

@@ -35,6 +35,20 @@ const (
 	KindProxy
 )
 
+// Kinds returns all kinds, in their order.
+func Kinds() []Kind {
+	var all []Kind
+	for k := KindSysctl; k <= KindProxy; k++ {
+		all = append(all, k)
+	}
+	return all
+}
+
+// String is the kind's name in metrics.
+func (k Kind) String() string {
+	return [...]string{"sysctl", "bridge", "address", "route", "rules", "neighbor", "veth", "inside", "proxy"}[k]
+}
+
 // A Key is the identity of an object: two objects with one key cannot both exist.
 type Key struct {
 	Kind Kind

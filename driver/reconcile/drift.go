@@ -69,6 +69,17 @@ func (e *expected) removeProxy(p plan.Proxy, do func() error) error {
 	return e.change(do, func() { delete(e.proxies, p) })
 }
 
+// proxiesByLink returns how many proxy entries there are on each link.
+func (e *expected) proxiesByLink() map[string]int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	links := make(map[string]int)
+	for p := range e.proxies {
+		links[p.Link]++
+	}
+	return links
+}
+
 // addVeth notes a host side that is complete.
 func (e *expected) addVeth(v plan.Veth) {
 	e.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ndp6/ndp6/driver/ndisc"
 	"github.com/ndp6/ndp6/driver/plan"
@@ -38,6 +39,8 @@ type Host struct {
 	outside  outside
 	expected *expected
 	insides  insides
+
+	ruleRepairs, prefixChanges atomic.Uint64
 
 	// looking is held by Drifted.
 	looking sync.Mutex

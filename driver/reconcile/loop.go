@@ -67,6 +67,7 @@ type Loop struct {
 	missing map[string]error
 	// claims keep Syncs from each other's objects.
 	claims claims
+	tally  tally
 
 	state    sync.Mutex
 	holdings holdings
@@ -84,6 +85,7 @@ func New(kernel Kernel, planner Planner, period time.Duration, log *slog.Logger)
 		claims:   newClaims(),
 		holdings: newHoldings(),
 		problems: make(map[string]Problem),
+		tally:    tally{counts: Counts{Repairs: make(map[plan.Kind]uint64)}},
 	}
 }
 
@@ -114,7 +116,7 @@ func (l *Loop) Sync(ctx context.Context, endpoint string) error {
 	keys := l.concerned(endpoint, want)
 	l.claims.take(keys...)
 	defer l.claims.free(keys...)
-	errs := l.apply(plan.Diff(l.certain(endpoint, want), want))
+	_, errs := l.apply(plan.Diff(l.certain(endpoint, want), want))
 	l.remember(endpoint, want, errs[endpoint])
 	return errs[endpoint]
 }

@@ -4,18 +4,27 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ndp6/ndp6/driver/plan"
 )
 
 // pass observes the whole host and makes it match. What fails for an owner is
 // kept with its problems, so that one broken object never blocks the others.
-func (l *Loop) pass() {
-	errs, err := l.match()
+func (l *Loop) pass() passage {
+	begin := time.Now()
+	did, errs, err := l.match()
+	l.tally.passed(begin, did, err)
 	if err != nil {
-		// Nothing was looked at, so nothing that was broken is known to be well.
+		// Nothing was looked at, so nothing that was broken is known to be well;
+		// but it was tried, or Run would not wait before it tries again.
+		for _, p := range l.Problems() {
+			if p.Owner != "" {
+				l.attempted(p.Owner, p.Err)
+			}
+		}
 		l.report("", err)
-		return
+		return did
 	}
 	for _, p := range l.Problems() {
 		if errs[p.Owner] == nil {
@@ -25,26 +34,29 @@ func (l *Loop) pass() {
 	for owner, err := range errs {
 		l.report(owner, err)
 	}
+	return did
 }
 
-// match is the work of a pass. It returns what went wrong for each owner, or
-// why the host could not be observed.
-func (l *Loop) match() (map[string]error, error) {
+// match is the work of a pass. It returns what it did and what went wrong for
+// each owner, or why the host could not be observed.
+func (l *Loop) match() (did passage, errs map[string]error, err error) {
 	if err := l.kernel.Refresh(); err != nil {
-		return nil, err
+		return did, nil, err
 	}
 	want := l.planner.Plan()
 	// Rules first: what follows may open a way to a container.
 	changed, rulesErr := l.kernel.SetRules(want)
-	if changed {
+	if did.rules = changed; changed {
 		l.log.Info("rules set", "networks", len(want.Policy.Networks))
 	}
 	have, err := l.kernel.Observe(want)
 	if err != nil {
-		return nil, err
+		return did, nil, err
 	}
 	l.missing = make(map[string]error)
-	errs := l.apply(l.own(plan.Diff(have, want)))
+	ops := l.own(plan.Diff(have, want))
+	did.done, errs = l.apply(ops)
+	did.left = len(ops) - len(did.done)
 	if rulesErr != nil {
 		errs[""] = errors.Join(errs[""], fmt.Errorf("set rules: %w", rulesErr))
 	}
@@ -59,7 +71,7 @@ func (l *Loop) match() (map[string]error, error) {
 		// What there was may still be.
 		l.holdings.addAll(owner, before.of(owner))
 	}
-	return errs, nil
+	return did, errs, nil
 }
 
 // observe returns what the host should hold, and what it does.
@@ -84,19 +96,20 @@ func (l *Loop) own(ops []plan.Op) []plan.Op {
 	return ops
 }
 
-// apply carries out ops and returns the errors of each owner. An operation
-// that fails does not keep the others of its owner from being tried: removal
-// must get as far as it can.
-func (l *Loop) apply(ops []plan.Op) map[string]error {
-	errs := make(map[string]error)
+// apply carries out ops and returns those that were done, and the errors of
+// each owner. An operation that fails does not keep the others of its owner
+// from being tried: removal must get as far as it can.
+func (l *Loop) apply(ops []plan.Op) (done []plan.Op, errs map[string]error) {
+	errs = make(map[string]error)
 	for _, op := range ops {
 		if err := l.applyOne(op); err != nil {
 			errs[op.Owner] = errors.Join(errs[op.Owner], fmt.Errorf("%s: %w", op, err))
 			continue
 		}
+		done = append(done, op)
 		l.log.Info("host changed", "op", op.String(), "owner", op.Owner)
 	}
-	return errs
+	return done, errs
 }
 
 func (l *Loop) applyOne(op plan.Op) error {

@@ -124,5 +124,6 @@ func (h *Host) repaired(what string, err error) {
 		h.log.Warn("rules not repaired, tried again at the next change", "what", what, "err", err)
 		return
 	}
+	h.ruleRepairs.Add(1)
 	h.log.Info("rules repaired", "what", what)
 }

@@ -79,7 +79,7 @@ func (l *Loop) Alive(ctx context.Context) error {
 func (l *Loop) repair() {
 	l.passing.Lock()
 	defer l.passing.Unlock()
-	l.pass()
+	l.tally.repaired(l.pass())
 }
 
 func (l *Loop) drifted() bool {

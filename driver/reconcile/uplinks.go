@@ -25,6 +25,9 @@ func (h *Host) Uplinks(specs []string) plan.Uplinks {
 	now := plan.Uplinks{For: make(map[string]plan.Uplink), RA: h.raLinks()}
 	for spec, u := range up {
 		now.For[spec] = plan.Uplink{Name: u.Name, MTU: u.MTU, OnLink: u.OnLink, Deprecated: u.Deprecated}
+		if renumbered(before[spec], u) {
+			h.prefixChanges.Add(1)
+		}
 		h.record(spec, before[spec], u)
 	}
 	return now

@@ -7,11 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/ndp6/ndp6/plugin/exposition"
 )
 
 const (
@@ -41,11 +44,14 @@ type file struct {
 	db   *bolt.DB
 	// migrated is where the file is as it was before a migration, empty if there was none.
 	migrated string
+
+	failed atomic.Uint64
+	took   *exposition.Timer
 }
 
 // openFile opens the database at path, and makes it when nothing is there.
 func openFile(path string, d durability, steps []migration) (*file, error) {
-	f := &file{path: path}
+	f := &file{path: path, took: exposition.NewTimer(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -177,7 +183,12 @@ func (f *file) view(do func(*bolt.Tx) error) error {
 }
 
 func (f *file) update(do func(*bolt.Tx) error) error {
-	return guard(func() error { return f.db.Update(do) })
+	begin := time.Now()
+	err := guard(func() error { return f.db.Update(do) })
+	if f.took.Observe(time.Since(begin)); err != nil {
+		f.failed.Add(1)
+	}
+	return err
 }
 
 func (f *file) close() error {

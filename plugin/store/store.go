@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ndp6/ndp6/plugin/exposition"
 )
 
 // A Store is two files of records. It is made by [Open].
@@ -88,6 +90,18 @@ func removeOtherBoots(dir, keep string) error {
 	}
 	return nil
 }
+
+// Writes are the transactions that changed a file, or should have.
+type Writes struct {
+	Failed uint64
+	// Took is how long they took, those that failed as well.
+	Took exposition.Spread
+}
+
+// Counts returns the writes to the file of [Lasting] and to that of [Boot].
+func (s *Store) Counts() (lasting, boot Writes) { return s.lasting.writes(), s.boot.writes() }
+
+func (f *file) writes() Writes { return Writes{Failed: f.failed.Load(), Took: f.took.Spread()} }
 
 // Close closes both files. Its buckets answer every later call with an error.
 func (s *Store) Close() error {

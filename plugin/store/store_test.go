@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -104,6 +105,28 @@ func TestNextBoot(t *testing.T) {
 	checkAll(t, store.Boot[lease](s, "leases"), map[string]lease{})
 	if diff := cmp.Diff([]string{"boot-two.db", "state.db"}, names(t, dir)); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestCounts(t *testing.T) {
+	s := open(t, t.TempDir(), "boot1")
+	before, _ := s.Counts() // a new file is a write or more
+	lasting, boot := store.Lasting[lease](s, "leases"), store.Boot[lease](s, "leases")
+	put(t, lasting, "web", web)
+	put(t, boot, "web", web)
+	if err := errors.Join(lasting.Delete("web"), lasting.Delete("nothing")); err != nil {
+		t.Fatal(err)
+	}
+	if err := lasting.Put("", web); err == nil {
+		t.Error("a record without an id: no error")
+	}
+	checkAll(t, boot, map[string]lease{"web": web})
+	gotLasting, gotBoot := s.Counts()
+	if n := gotLasting.Took.Count() - before.Took.Count(); n != 4 || gotLasting.Failed != 1 || gotLasting.Took.Sum <= before.Took.Sum {
+		t.Errorf("%d lasting writes, want 4, and one that failed: %+v", n, gotLasting)
+	}
+	if gotBoot.Failed != 0 || gotBoot.Took.Count() == 0 {
+		t.Errorf("writes of this boot: %+v", gotBoot)
 	}
 }
 

@@ -38,6 +38,8 @@ type Server struct {
 	drain    time.Duration
 	calls    atomic.Uint64
 	inFlight atomic.Int64
+	panics   atomic.Uint64
+	tallies  map[string]*tally
 }
 
 // New returns a server that passes calls to c's drivers. It listens on nothing
@@ -49,6 +51,7 @@ func New(c Config) *Server {
 		deadline: c.Deadline,
 		drain:    c.Drain,
 	}
+	s.tallies = newTallies(s.methods)
 	if s.deadline == 0 {
 		s.deadline = 25 * time.Second
 	}
@@ -85,7 +88,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	_, _ = w.Write(append(out, '\n')) // If dockerd hung up, nobody is left to tell.
 
-	attrs := []any{"id", id, "method", name, "duration", time.Since(start)}
+	took := time.Since(start)
+	s.count(name, took, err)
+	attrs := []any{"id", id, "method", name, "duration", took}
 	s.logCall(err, append(attrs, subject(body)...))
 }
 
