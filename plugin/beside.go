@@ -3,12 +3,14 @@ package plugin
 import (
 	"context"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/plugin/admin"
 	"github.com/ndp6/ndp6/plugin/engine"
+	"github.com/ndp6/ndp6/plugin/metrics"
 	"github.com/ndp6/ndp6/plugin/settings"
 	"github.com/ndp6/ndp6/plugin/store"
 	"github.com/ndp6/ndp6/plugin/sweep"
@@ -34,19 +36,27 @@ func newSweeper(s settings.Settings, networks *driver.Driver, addresses *ipam.IP
 	return []task{sweeper.Run}
 }
 
-// newAdmin returns the task that serves the status, none where its socket
-// cannot be made: containers do not need it.
-func newAdmin(s settings.Settings, networks *driver.Driver, addresses *ipam.IPAM, log *slog.Logger, open *closers) []task {
+// newAdmin returns the tasks that serve the status and the metrics, without
+// that of the local socket where it cannot be made: containers do not need it.
+func newAdmin(s settings.Settings, p parts, tcp net.Listener, open *closers) []task {
+	started := time.Now().UTC().Truncate(time.Second)
+	server := &admin.Server{
+		Log: p.log,
+		Status: func(ctx context.Context) (admin.Status, error) {
+			status, err := p.networks.Status(ctx)
+			return admin.Status{Schema: admin.Schema, Started: started, Status: status, Pools: p.addresses.Pools()}, err
+		},
+		Metrics: metrics.NewHandler(func() (metrics.Snapshot, error) { return p.measure(started) }, p.log),
+	}
+	var tasks []task
+	if tcp != nil {
+		tasks = append(tasks, func(ctx context.Context) error { return server.RunMetrics(ctx, tcp) })
+	}
 	l, err := wire.Listen(admin.Socket(s.StateDir))
 	if err != nil {
-		log.Warn("status not served", "err", err)
-		return nil
+		p.log.Warn("status not served", "err", err)
+		return tasks
 	}
 	open.add(l.Close)
-	started := time.Now().UTC().Truncate(time.Second)
-	server := &admin.Server{Log: log, Status: func(ctx context.Context) (admin.Status, error) {
-		status, err := networks.Status(ctx)
-		return admin.Status{Schema: admin.Schema, Started: started, Status: status, Pools: addresses.Pools()}, err
-	}}
-	return []task{func(ctx context.Context) error { return server.Run(ctx, l) }}
+	return append(tasks, func(ctx context.Context) error { return server.Run(ctx, l) })
 }

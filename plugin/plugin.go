@@ -48,6 +48,16 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 		return err
 	}
 	open.add(records.Close)
+	tcp, err := listenMetrics(ctx, s.MetricsAddr)
+	if err != nil {
+		return err
+	}
+	if tcp != nil {
+		open.add(func() error {
+			_ = tcp.Close() // Closed already, unless nobody began to serve it.
+			return nil
+		})
+	}
 
 	host, speaker, err := newHost(s, records, log, &open)
 	if err != nil {
@@ -84,8 +94,10 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	if err := networks.Restore(ctx); err != nil {
 		return fmt.Errorf("restore the host: %w", err)
 	}
-	beside := append(newSweeper(s, networks, addresses, soon, records, log), newAdmin(s, networks, addresses, log, &open)...)
-	return answer(ctx, s.Sockets, networks, addresses, beside, log)
+	calls := wire.New(wire.Config{Network: networks, IPAM: addresses, Log: log})
+	all := parts{log: log, records: records, host: host, speaker: speaker, addresses: addresses, networks: networks, calls: calls}
+	beside := append(newSweeper(s, networks, addresses, soon, records, log), newAdmin(s, all, tcp, &open)...)
+	return answer(ctx, s.Sockets, calls, networks, beside, log)
 }
 
 // newHost connects to the kernel.
@@ -157,12 +169,11 @@ func newLender(s settings.Settings, addresses *ipam.IPAM) *lender.Lender {
 }
 
 // answer serves the sockets while the driver keeps the host, and the tasks beside run.
-func answer(ctx context.Context, sockets []string, networks *driver.Driver, addresses *ipam.IPAM, beside []task, log *slog.Logger) error {
+func answer(ctx context.Context, sockets []string, server *wire.Server, networks *driver.Driver, beside []task, log *slog.Logger) error {
 	listeners, err := listen(sockets)
 	if err != nil {
 		return err
 	}
-	server := wire.New(wire.Config{Network: networks, IPAM: addresses, Log: log})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Run(ctx, listeners...) })
 	group.Go(func() error { return networks.Run(ctx) })

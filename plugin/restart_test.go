@@ -53,7 +53,12 @@ func serve(dir string) error {
 	if err := flags.Parse([]string{"--state-dir", dir, "--socket", filepath.Join(dir, "ndp6.sock"), "--docker-socket", "none"}); err != nil {
 		return err
 	}
-	s, err := settings.Read(flags, func(string) string { return "" })
+	s, err := settings.Read(flags, func(name string) string {
+		if name == "NDP6_METRICS_ADDR" {
+			return os.Getenv(name)
+		}
+		return ""
+	})
 	if err != nil {
 		return err
 	}

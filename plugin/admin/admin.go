@@ -2,7 +2,8 @@
 // for it.
 //
 // The protocol is HTTP on a unix socket in the state directory that only root
-// can open: GET /status answers a Status as JSON. docs/status.md describes it.
+// can open: GET /status answers a Status as JSON, which docs/status.md
+// describes, and GET /metrics what docs/metrics.md does.
 package admin
 
 import (
@@ -29,8 +30,9 @@ import (
 const Schema = 1
 
 const (
-	socketName = "admin.sock"
-	statusPath = "/status"
+	socketName  = "admin.sock"
+	statusPath  = "/status"
+	metricsPath = "/metrics"
 
 	// deadline is how long an answer may take: it waits for the kernel, behind
 	// Docker's calls.
@@ -67,16 +69,36 @@ func (s Status) Findings() int {
 type Server struct {
 	// Status returns what the process says now.
 	Status func(ctx context.Context) (Status, error)
-	Log    *slog.Logger
+	// Metrics answers with the metrics; nil for none.
+	Metrics http.Handler
+	Log     *slog.Logger
 }
 
 // Run answers on l until ctx ends, and returns nil then. It closes l.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, s.status)
+	if s.Metrics != nil {
+		mux.Handle("GET "+metricsPath, s.Metrics)
+	}
+	return s.run(ctx, l, mux)
+}
+
+// RunMetrics is Run for listeners that anybody may reach: it answers with the
+// metrics, which must be there, and nothing else.
+func (s *Server) RunMetrics(ctx context.Context, l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+metricsPath, s.Metrics)
+	return s.run(ctx, l, mux)
+}
+
+func (s *Server) run(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
-		Handler:           mux,
+		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      deadline + drain,
+		IdleTimeout:       2 * time.Minute, // longer than Prometheus waits between scrapes
+		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
 	}
 	stopped := make(chan error, 1)
@@ -91,7 +113,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	})
 	err := srv.Serve(l)
 	if stop() { // ended by itself
-		return fmt.Errorf("serve the status: %w", err)
+		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
 	}
 	return <-stopped
 }

@@ -3,12 +3,15 @@ package admin_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +46,7 @@ func serve(t *testing.T, dir string, status func(context.Context) (admin.Status,
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := admin.Server{Status: status, Log: slog.New(slog.DiscardHandler)}
+	server := admin.Server{Status: status, Metrics: http.HandlerFunc(one), Log: slog.New(slog.DiscardHandler)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx, l) }()
@@ -51,6 +54,57 @@ func serve(t *testing.T, dir string, status func(context.Context) (admin.Status,
 	return func() error {
 		cancel()
 		return <-done
+	}
+}
+
+// one is a metric.
+func one(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ndp6_one 1") }
+
+// TestMetrics: they are on the local socket beside the status, and elsewhere alone.
+func TestMetrics(t *testing.T) {
+	local, err := net.Listen("unix", filepath.Join(stateDir(t), "admin.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := admin.Server{
+		Status:  func(context.Context) (admin.Status, error) { return full(), nil },
+		Metrics: http.HandlerFunc(one), Log: slog.New(slog.DiscardHandler),
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	go func() { ended <- server.Run(ctx, local) }()
+	go func() { ended <- server.RunMetrics(ctx, tcp) }()
+	for _, tt := range []struct {
+		at   net.Addr
+		path string
+		code int
+		body string
+	}{
+		{local.Addr(), "/metrics", 200, "ndp6_one 1\n"},
+		{tcp.Addr(), "/metrics", 200, "ndp6_one 1\n"},
+		{tcp.Addr(), "/status", 404, "404 page not found\n"},
+		{tcp.Addr(), "/", 404, "404 page not found\n"},
+	} {
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, tt.at.Network(), tt.at.String())
+		}}}
+		resp, err := client.Get("http://ndp6" + tt.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != tt.code || string(body) != tt.body {
+			t.Errorf("%s of %s: %s %q, %v", tt.path, tt.at.Network(), resp.Status, body, err)
+		}
+	}
+	cancel()
+	if err := errors.Join(<-ended, <-ended); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -3,9 +3,11 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -85,6 +87,31 @@ func checkPath(p string) error {
 		return fmt.Errorf("path %q has more to it than it needs: want %s", p, clean)
 	}
 	return nil
+}
+
+// parseListen takes an address and a port of the host, or a port after a colon.
+// A name is refused: what it stands for may change.
+func parseListen(v string) (string, error) {
+	if v == "" {
+		return "", nil
+	}
+	const example = "want [::1]:9166, 127.0.0.1:9166, or :9166 for all addresses"
+	if addr, port, err := net.SplitHostPort(v); err == nil && addr == "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return "", fmt.Errorf("%q is not a port from 1 to 65535: %s", port, example)
+		}
+		return v, nil
+	}
+	at, err := netip.ParseAddrPort(v)
+	switch {
+	case err != nil:
+		return "", errors.New("not an IP address and a port: " + example)
+	case at.Port() == 0:
+		return "", errors.New("port 0 is another one at each start: " + example)
+	case at.Addr().IsMulticast():
+		return "", fmt.Errorf("%s is no address of a host: %s", at.Addr(), example)
+	}
+	return at.String(), nil
 }
 
 // checkLink holds a name to the kernel's rules; whether the link is there shows

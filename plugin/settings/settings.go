@@ -48,6 +48,9 @@ type Settings struct {
 	ResyncPeriod time.Duration
 	// IID is what an automatic address is made from.
 	IID alloc.Mode
+	// MetricsAddr is the TCP address and port that metrics are served on besides
+	// the local socket, as net.Listen takes it; empty for none.
+	MetricsAddr string
 
 	LogLevel  slog.Level
 	LogFormat LogFormat

@@ -64,7 +64,7 @@ func TestRead(t *testing.T) {
 		},
 		{
 			name: "every flag",
-			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --sysctls check --sysctl-dir /hostnet --sysctl-dropin /run/z.conf --firewalld ignore --docker-socket /run/d.sock --resync-period 1s --log-level debug --log-format json",
+			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --sysctls check --sysctl-dir /hostnet --sysctl-dropin /run/z.conf --firewalld ignore --docker-socket /run/d.sock --metrics-addr 127.0.0.1:9166 --resync-period 1s --log-level debug --log-format json",
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock"},
 				StateDir:  "/srv/ndp6",
@@ -84,6 +84,7 @@ func TestRead(t *testing.T) {
 				PoolSource:   source.ULA,
 				ResyncPeriod: time.Second,
 				DockerSocket: "/run/d.sock",
+				MetricsAddr:  "127.0.0.1:9166",
 			},
 		},
 		{
@@ -91,7 +92,7 @@ func TestRead(t *testing.T) {
 			env: map[string]string{
 				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
 				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_POOL_SOURCE": "routed", "NDP6_PREFIX_LEN": "96", "NDP6_IID": "packed",
-				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_SYSCTL_DROPIN": "/run/z.conf", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
+				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_SYSCTL_DROPIN": "/run/z.conf", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_METRICS_ADDR": "[::1]:9166", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
 			},
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock", "/run/b.sock"},
@@ -111,6 +112,7 @@ func TestRead(t *testing.T) {
 
 				PoolSource:   source.Routed,
 				ResyncPeriod: 150 * time.Second,
+				MetricsAddr:  "[::1]:9166",
 			},
 		},
 		{
@@ -130,6 +132,11 @@ func TestRead(t *testing.T) {
 			args: "--pools=",
 			env:  map[string]string{"NDP6_POOLS": "fd00:1::/48"},
 			want: defaults(nil),
+		},
+		{
+			name: "metrics on all addresses",
+			args: "--metrics-addr :9166",
+			want: defaults(func(s *settings.Settings) { s.MetricsAddr = ":9166" }),
 		},
 		{
 			name: "no Docker to ask",
@@ -195,6 +202,11 @@ func TestBadValues(t *testing.T) {
 		{"period without a unit", "resync-period", "60", `--resync-period (NDP6_RESYNC_PERIOD) "60": not a duration: want one such as 60s or 5m`},
 		{"short period", "resync-period", "999ms", `--resync-period (NDP6_RESYNC_PERIOD) "999ms": too short: want at least 1s`},
 		{"negative period", "resync-period", "-1m", `--resync-period (NDP6_RESYNC_PERIOD) "-1m": too short: want at least 1s`},
+		{"metrics on a name", "metrics-addr", "localhost:9166", `--metrics-addr (NDP6_METRICS_ADDR) "localhost:9166": not an IP address and a port: want [::1]:9166, 127.0.0.1:9166, or :9166 for all addresses`},
+		{"metrics without a port", "metrics-addr", "::1", `--metrics-addr (NDP6_METRICS_ADDR) "::1": not an IP address and a port: want [::1]:9166, 127.0.0.1:9166, or :9166 for all addresses`},
+		{"metrics on any port", "metrics-addr", "127.0.0.1:0", `--metrics-addr (NDP6_METRICS_ADDR) "127.0.0.1:0": port 0 is another one at each start: want [::1]:9166, 127.0.0.1:9166, or :9166 for all addresses`},
+		{"metrics on a group", "metrics-addr", "[ff02::1]:9166", `--metrics-addr (NDP6_METRICS_ADDR) "[ff02::1]:9166": ff02::1 is no address of a host: want [::1]:9166, 127.0.0.1:9166, or :9166 for all addresses`},
+		{"metrics on a service", "metrics-addr", ":http", `--metrics-addr (NDP6_METRICS_ADDR) ":http": "http" is not a port from 1 to 65535: want [::1]:9166, 127.0.0.1:9166, or :9166 for all addresses`},
 		{"level", "log-level", "INFO+2", `--log-level (NDP6_LOG_LEVEL) "INFO+2": want one of debug, info, warn, error`},
 		{"format", "log-format", "xml", `--log-format (NDP6_LOG_FORMAT) "xml": want one of text, json`},
 	} {

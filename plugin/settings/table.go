@@ -173,6 +173,16 @@ func table() []setting {
 			},
 		},
 		{
+			flag: "metrics-addr", env: "NDP6_METRICS_ADDR", placeholder: "ADDRESS:PORT",
+			value: "",
+			title: "TCP address to serve metrics on, for Prometheus",
+			more:  "Such as [::1]:9166, or :9166 for all of the host's. Whoever reaches it reads them. admin.sock in the state directory has them as well.",
+			set: func(s *Settings, v string) (err error) {
+				s.MetricsAddr, err = parseListen(v)
+				return err
+			},
+		},
+		{
 			flag: "log-level", env: "NDP6_LOG_LEVEL", placeholder: "LEVEL",
 			value: "info",
 			title: "least severe level that is logged",

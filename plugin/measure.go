@@ -1,0 +1,67 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/driver/ndisc"
+	"github.com/ndp6/ndp6/driver/reconcile"
+	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/plugin/metrics"
+	"github.com/ndp6/ndp6/plugin/store"
+	"github.com/ndp6/ndp6/plugin/wire"
+)
+
+// parts are those of the process that count something.
+type parts struct {
+	log       *slog.Logger
+	records   *store.Store
+	host      *reconcile.Host
+	speaker   *ndisc.Speaker
+	addresses *ipam.IPAM
+	networks  *driver.Driver
+	calls     *wire.Server
+}
+
+// measure reads all that there is to tell. It keeps no call waiting for longer
+// than it takes to copy a number; only drops are asked of the kernel.
+func (p parts) measure(started time.Time) (metrics.Snapshot, error) {
+	self, selfErr := metrics.Self(started)
+	host, hostErr := p.host.Counts()
+	drops, dropsErr := p.host.Drops()
+	s := metrics.Snapshot{
+		Process: self,
+		Calls:   p.calls.Counts(),
+		Driver:  p.networks.Counts(),
+		Host:    host,
+		Speaker: p.speaker.Counts(),
+		Pools:   p.addresses.Pools(),
+		Drops:   drops,
+	}
+	s.Lasting, s.Boot = p.records.Counts()
+	return s, errors.Join(selfErr, hostErr, dropsErr)
+}
+
+// listenMetrics listens where metrics are to be served, nil where they are not.
+func listenMetrics(ctx context.Context, addr string) (net.Listener, error) {
+	if addr == "" {
+		return nil, nil //nolint:nilnil // none is what was asked for.
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	remedy := "choose another"
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		err, remedy = syscall.EADDRINUSE, "another process has the port: choose another port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		err, remedy = syscall.EADDRNOTAVAIL, "the host does not have the address: choose one that ip address lists"
+	}
+	return nil, fmt.Errorf("--metrics-addr (NDP6_METRICS_ADDR) %q: %w: %s", addr, err, remedy)
+}

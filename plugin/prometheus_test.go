@@ -1,0 +1,245 @@
+package plugin_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ndp6/ndp6/netutil/nettest"
+)
+
+// needCommand skips the test where a command is missing, or fails it where it must not be.
+func needCommand(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			nettest.Unavailable(t, "no command "+name+": on Debian, sudo apt-get install prometheus")
+		}
+	}
+}
+
+// TestPrometheus has a real Prometheus scrape a plugin that serves a container,
+// and reads there what docs/metrics.md says, no more and no less.
+func TestPrometheus(t *testing.T) {
+	if testing.Short() {
+		t.Skip("Prometheus takes seconds to start")
+	}
+	needCommand(t, "prometheus", "promtool")
+	nettest.Enter(t)
+	nettest.Run(t,
+		"ip link add eth0 type veth peer name lan0", "ip link set lan0 up", "ip link set eth0 up",
+		"ip addr add fe80::5/64 dev eth0 nodad", "ip addr add 2001:db8::5/64 dev eth0 nodad",
+		"ip -6 route add default via fe80::9 dev eth0",
+	)
+	dir := t.TempDir()
+	t.Setenv("NDP6_METRICS_ADDR", "[::1]:9166")
+	_, stop := start(t, dir)
+	defer stop()
+	plugin := client(filepath.Join(dir, "ndp6.sock"))
+	for _, call := range [][2]string{
+		{"IpamDriver.RequestPool", `{"AddressSpace":"ndp6","Pool":"2001:db8:0:0:a::/80","V6":true}`},
+		{"NetworkDriver.CreateNetwork", `{"NetworkID":"web","Options":{},"IPv6Data":[{"Pool":"2001:db8:0:0:a::/80"}]}`},
+		{"NetworkDriver.CreateEndpoint", `{"NetworkID":"web","EndpointID":"box","Interface":{"AddressIPv6":"2001:db8:0:0:a:242:ac11:2/80","MacAddress":"02:42:ac:11:00:02"}}`},
+		{"NetworkDriver.Join", `{"NetworkID":"web","EndpointID":"box","SandboxKey":"/run/docker/netns/box"}`},
+	} {
+		if body := post(t, plugin, call[0], call[1]); strings.Contains(body, `"Err"`) {
+			t.Fatalf("%s: %s", call[0], body)
+		}
+	}
+	post(t, plugin, "NetworkDriver.Join", `{"NetworkID":"nothing","EndpointID":"box"}`)
+	nettest.Run(t, "ip -6 neigh del proxy 2001:db8:0:0:a:242:ac11:2 dev eth0")
+
+	local := get(t, client(filepath.Join(dir, "admin.sock")), "http://ndp6/metrics")
+	lint := exec.Command("promtool", "check", "metrics")
+	lint.Stdin = strings.NewReader(local)
+	if out, err := lint.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+
+	t.Logf("%d lines, %d bytes", strings.Count(local, "\n"), len(local))
+
+	prometheus(t)
+	for query, want := range map[string]string{
+		`up{job="ndp6"}`:                                                                         "1",
+		`sum(ndp6_networks{mode="routed"})`:                                                      "1",
+		`sum(ndp6_endpoints{state="joined"})`:                                                    "1",
+		`ndp6_proxy_entries{uplink="eth0"}`:                                                      "1",
+		`ndp6_uplink_ready`:                                                                      "1",
+		`ndp6_repairs_total{object="proxy"}`:                                                     "1",
+		`ndp6_problems + ndp6_drift_operations`:                                                  "0",
+		`ndp6_docker_calls_total{method="NetworkDriver.Join",result="ok"}`:                       "1",
+		`ndp6_docker_calls_total{method="NetworkDriver.Join",result="error"}`:                    "1",
+		`ndp6_docker_call_duration_seconds_count{method="NetworkDriver.Join"}`:                   "2",
+		`ndp6_firewall_dropped_packets_total{reason="spoof"}`:                                    "0",
+		`ndp6_scrape_errors_total`:                                                               "0",
+		`count(ndp6_build_info{version!="",goversion=~"go.*"})`:                                  "1",
+		`sum(ndp6_store_write_duration_seconds_count{store="lasting"}) > bool 0`:                 "1",
+		`(time() - ndp6_start_time_seconds < bool 60) * (ndp6_resident_memory_bytes > bool 1e6)`: "1",
+	} {
+		await(t, query, want)
+	}
+	if diff := cmp.Diff(documented(t), scraped(t)); diff != "" {
+		t.Errorf("metrics of docs/metrics.md and of Prometheus (-want +got):\n%s", diff)
+	}
+}
+
+// TestAlerts: Prometheus takes the rules.
+func TestAlerts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("rules change seldom")
+	}
+	needCommand(t, "promtool")
+	out, err := exec.Command("promtool", "check", "rules", "../docs/alerts.yml").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// prometheus runs one in the test's namespace, with the alert rules, until the
+// test ends.
+func prometheus(t *testing.T) {
+	t.Helper()
+	rules, err := filepath.Abs("../docs/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	config := filepath.Join(dir, "prometheus.yml")
+	text := fmt.Sprintf(`
+global: {scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 1s}
+rule_files: [%q]
+scrape_configs:
+  - job_name: ndp6
+    static_configs: [{targets: ['[::1]:9166']}]
+`, rules)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	cmd := exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address=127.0.0.1:9090", "--log.level=warn")
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("prometheus: %s", log.String())
+		}
+	})
+}
+
+// query asks Prometheus from a process in the test's namespace: Go's client
+// dials from whatever thread it likes.
+func query(t *testing.T, expr string) (values []string, names []string, err error) {
+	t.Helper()
+	out, err := exec.Command("promtool", "query", "instant", "-o", "json", "http://127.0.0.1:9090", expr).CombinedOutput()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %s", err, out)
+	}
+	var series []struct {
+		Metric map[string]string `json:"metric"`
+		Value  []any             `json:"value"`
+	}
+	if err := json.Unmarshal(out, &series); err != nil {
+		return nil, nil, fmt.Errorf("%w: %s", err, out)
+	}
+	for _, s := range series {
+		values, names = append(values, fmt.Sprint(s.Value[1])), append(names, s.Metric["__name__"])
+	}
+	return values, names, nil
+}
+
+// await waits until a query has one series of this value.
+func await(t *testing.T, expr, want string) {
+	t.Helper()
+	const patience = 10 * time.Second
+	for begin := time.Now(); ; {
+		values, _, err := query(t, expr)
+		if err == nil && slices.Equal(values, []string{want}) {
+			return
+		}
+		if time.Since(begin) > patience {
+			t.Errorf("%s: %v %v, want %s", expr, values, err, want)
+			return
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// scraped returns the names of what Prometheus has of ndp6; those of a
+// histogram once.
+func scraped(t *testing.T) []string {
+	t.Helper()
+	_, names, err := query(t, `group by (__name__) ({__name__=~"ndp6_.*"})`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range names {
+		names[i] = regexp.MustCompile(`_seconds_(bucket|sum|count)$`).ReplaceAllString(name, "_seconds")
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func documented(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(ndp6_[a-z0-9_]+)`").FindAllStringSubmatch(string(text), -1) {
+		names = append(names, row[1])
+	}
+	slices.Sort(names)
+	return names
+}
+
+// client speaks HTTP to a unix socket.
+func client(socket string) *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+}
+
+func post(t *testing.T, c *http.Client, method, body string) string {
+	t.Helper()
+	resp, err := c.Post("http://ndp6/"+method, "", strings.NewReader(body))
+	return content(t, resp, err)
+}
+
+func get(t *testing.T, c *http.Client, url string) string {
+	t.Helper()
+	resp, err := c.Get(url)
+	return content(t, resp, err)
+}
+
+func content(t *testing.T, resp *http.Response, err error) string {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
