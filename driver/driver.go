@@ -151,7 +151,7 @@ func (d *Driver) Restore(ctx context.Context) error {
 		return err
 	}
 	if err := d.loop.SyncHost(ctx, ""); err != nil {
-		d.log.Warn("host not restored", "err", err)
+		d.log.WarnContext(ctx, "host not restored", "err", err)
 	}
 	d.restorePorts()
 	for _, id := range d.endpointIDs() {

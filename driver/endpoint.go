@@ -166,7 +166,7 @@ func (d *Driver) hold(e plan.Endpoint) (replaced []string, err error) {
 func (d *Driver) clear(ctx context.Context, e plan.Endpoint, replaced []string) {
 	for _, id := range replaced {
 		err := d.close(ctx, id)
-		d.log.Info("endpoint replaced: docker lent its address again", "endpoint", short(id), "by", short(e.ID), "addrs", e.Addrs, "err", err)
+		d.log.InfoContext(ctx, "endpoint replaced: docker lent its address again", "endpoint", short(id), "by", short(e.ID), "addrs", e.Addrs, "err", err)
 	}
 }
 

@@ -76,7 +76,7 @@ func (d *Driver) await(ctx context.Context, id string, a *awaited) {
 		d.mu.Unlock()
 		if passed > patience && !said {
 			said = true
-			d.log.Warn("addresses inside a container are missing, tried again", "endpoint", short(id), "err", err)
+			d.log.WarnContext(ctx, "addresses inside a container are missing, tried again", "endpoint", short(id), "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -132,7 +132,7 @@ func (d *Driver) setStable(ctx context.Context, n plan.Network, e plan.Endpoint)
 	if !kept {
 		return errors.Join(err, d.config.Lender.Return(e.ID)) // the endpoint left meanwhile
 	}
-	d.log.Info("stable address set", "addr", addr, "endpoint", short(e.ID), "err", err)
+	d.log.InfoContext(ctx, "stable address set", "addr", addr, "endpoint", short(e.ID), "err", err)
 	return err
 }
 
@@ -151,7 +151,7 @@ func (d *Driver) takeStable(ctx context.Context, id string, addr netip.Addr) {
 		}
 	})
 	err = errors.Join(err, d.loop.Sync(ctx, lost))
-	d.log.Info("stable address taken from an endpoint that docker lost", "addr", addr, "endpoint", short(lost), "by", short(id), "err", err)
+	d.log.InfoContext(ctx, "stable address taken from an endpoint that docker lost", "addr", addr, "endpoint", short(lost), "by", short(id), "err", err)
 }
 
 // extend changes the record of a joined endpoint, unless it left meanwhile, and

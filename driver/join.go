@@ -244,7 +244,7 @@ func (d *Driver) probe(ctx context.Context, proxies []plan.Proxy) error {
 			return fmt.Errorf("address %s is in use on uplink %s by %s: use another --ip6 or --mac-address, or remove it there", p.Addr, p.Link, dup.Owner)
 		}
 		if err != nil {
-			d.log.Warn("address not probed", "addr", p.Addr, "uplink", p.Link, "err", err)
+			d.log.WarnContext(ctx, "address not probed", "addr", p.Addr, "uplink", p.Link, "err", err)
 		}
 	}
 	return nil
@@ -284,6 +284,6 @@ func (d *Driver) withdraw(ctx context.Context, id string, p plan.Proxy, dup *ndp
 		return // the endpoint left meanwhile
 	}
 	err = errors.Join(err, d.loop.Sync(ctx, id))
-	d.log.Warn("address withdrawn: another host on the uplink holds it; start the container again for another one",
+	d.log.WarnContext(ctx, "address withdrawn: another host on the uplink holds it; start the container again for another one",
 		"addr", p.Addr, "uplink", p.Link, "owner", dup.Owner, "endpoint", short(id), "err", err)
 }

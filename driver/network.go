@@ -62,7 +62,7 @@ func (d *Driver) CreateNetwork(ctx context.Context, r *network.CreateNetworkRequ
 		// Docker sends no DeleteNetwork after an error.
 		return errors.Join(err, d.forgetNetwork(context.WithoutCancel(ctx), n.ID))
 	}
-	d.log.Info("network created", "network", short(n.ID), "pools", n.Prefixes(), "mode", n.Mode, "reason", n.Reason, "uplink_option", n.Uplink)
+	d.log.InfoContext(ctx, "network created", "network", short(n.ID), "pools", n.Prefixes(), "mode", n.Mode, "reason", n.Reason, "uplink_option", n.Uplink)
 	return nil
 }
 
@@ -195,7 +195,7 @@ func (d *Driver) checkHost(ctx context.Context, n plan.Network) error {
 			return fmt.Errorf("option ndp6.uplink: %w", err)
 		}
 		// A host without IPv6 may get it later; its containers reach each other.
-		d.log.Warn("network has no uplink yet", "network", short(n.ID), "err", err)
+		d.log.WarnContext(ctx, "network has no uplink yet", "network", short(n.ID), "err", err)
 	}
 	if err := checkOutside(n, u, foreign); err != nil {
 		return err

@@ -91,7 +91,7 @@ func (d *Driver) publish(ctx context.Context, n plan.Network, id string, options
 		return errors.Join(err, d.unpublish(ctx, id), d.config.Ports.Unpublish(id))
 	}
 	for _, line := range publish.Lines(d.seen(n, e), ports) {
-		d.log.Info("port published", "port", line, "endpoint", short(id))
+		d.log.InfoContext(ctx, "port published", "port", line, "endpoint", short(id))
 	}
 	return nil
 }

@@ -99,6 +99,9 @@ type ProblemStatus struct {
 	// Attempts counts those since then, Retry is when the next one is due.
 	Attempts int       `json:"attempts"`
 	Retry    time.Time `json:"retry"`
+	// Request is the number, in the log, of Docker's call that met the problem
+	// first; 0 if none did.
+	Request uint64 `json:"request,omitzero"`
 }
 
 // Status observes the host and compares. It changes nothing.
@@ -116,7 +119,7 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 	}
 	for _, p := range d.loop.Problems() {
 		s.Problems = append(s.Problems, ProblemStatus{
-			Owner: p.Owner, Error: p.Err.Error(), Since: p.Since.UTC(), Attempts: p.Attempts, Retry: p.Retry.UTC(),
+			Owner: p.Owner, Error: p.Err.Error(), Since: p.Since.UTC(), Attempts: p.Attempts, Retry: p.Retry.UTC(), Request: p.Request,
 		})
 	}
 	d.mu.Lock()

@@ -15,6 +15,7 @@ import (
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/publish"
 	"github.com/ndp6/ndp6/driver/reconcile"
+	"github.com/ndp6/ndp6/driver/request"
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/ipam/source"
@@ -38,6 +39,7 @@ import (
 func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err error) {
 	var open closers
 	defer func() { err = errors.Join(err, open.close()) }()
+	log = slog.New(request.Handler{Handler: log.Handler()})
 
 	boot, err := store.BootID()
 	if err != nil {

@@ -116,8 +116,8 @@ func (l *Loop) Sync(ctx context.Context, endpoint string) error {
 	keys := l.concerned(endpoint, want)
 	l.claims.take(keys...)
 	defer l.claims.free(keys...)
-	_, errs := l.apply(plan.Diff(l.certain(endpoint, want), want))
-	l.remember(endpoint, want, errs[endpoint])
+	_, errs := l.apply(ctx, plan.Diff(l.certain(endpoint, want), want))
+	l.remember(ctx, endpoint, want, errs[endpoint])
 	return errs[endpoint]
 }
 
@@ -131,7 +131,7 @@ func (l *Loop) SyncHost(ctx context.Context, owner string) error {
 		l.Kick()
 		return err
 	}
-	if l.pass(); len(l.Problems()) > 0 {
+	if l.pass(ctx); len(l.Problems()) > 0 {
 		l.Kick()
 	}
 	return errors.Join(l.problem(""), l.problem(owner))
@@ -180,8 +180,8 @@ func (l *Loop) certain(owner string, want plan.Host) plan.Host {
 }
 
 // remember notes what Sync asked the kernel to hold for owner.
-func (l *Loop) remember(owner string, want plan.Host, err error) {
-	l.attempted(owner, err)
+func (l *Loop) remember(ctx context.Context, owner string, want plan.Host, err error) {
+	l.attempted(ctx, owner, err)
 	if err != nil {
 		l.Kick()
 	}

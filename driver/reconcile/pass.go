@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -11,35 +12,35 @@ import (
 
 // pass observes the whole host and makes it match. What fails for an owner is
 // kept with its problems, so that one broken object never blocks the others.
-func (l *Loop) pass() passage {
+func (l *Loop) pass(ctx context.Context) passage {
 	begin := time.Now()
-	did, errs, err := l.match()
+	did, errs, err := l.match(ctx)
 	l.tally.passed(begin, did, err)
 	if err != nil {
 		// Nothing was looked at, so nothing that was broken is known to be well;
 		// but it was tried, or Run would not wait before it tries again.
 		for _, p := range l.Problems() {
 			if p.Owner != "" {
-				l.attempted(p.Owner, p.Err)
+				l.attempted(ctx, p.Owner, p.Err)
 			}
 		}
-		l.report("", err)
+		l.report(ctx, "", err)
 		return did
 	}
 	for _, p := range l.Problems() {
 		if errs[p.Owner] == nil {
-			l.report(p.Owner, nil)
+			l.report(ctx, p.Owner, nil)
 		}
 	}
 	for owner, err := range errs {
-		l.report(owner, err)
+		l.report(ctx, owner, err)
 	}
 	return did
 }
 
 // match is the work of a pass. It returns what it did and what went wrong for
 // each owner, or why the host could not be observed.
-func (l *Loop) match() (did passage, errs map[string]error, err error) {
+func (l *Loop) match(ctx context.Context) (did passage, errs map[string]error, err error) {
 	if err := l.kernel.Refresh(); err != nil {
 		return did, nil, err
 	}
@@ -47,7 +48,7 @@ func (l *Loop) match() (did passage, errs map[string]error, err error) {
 	// Rules first: what follows may open a way to a container.
 	changed, rulesErr := l.kernel.SetRules(want)
 	if did.rules = changed; changed {
-		l.log.Info("rules set", "networks", len(want.Policy.Networks))
+		l.log.InfoContext(ctx, "rules set", "networks", len(want.Policy.Networks))
 	}
 	have, err := l.kernel.Observe(want)
 	if err != nil {
@@ -55,7 +56,7 @@ func (l *Loop) match() (did passage, errs map[string]error, err error) {
 	}
 	l.missing = make(map[string]error)
 	ops := l.own(plan.Diff(have, want))
-	did.done, errs = l.apply(ops)
+	did.done, errs = l.apply(ctx, ops)
 	did.left = len(ops) - len(did.done)
 	if rulesErr != nil {
 		errs[""] = errors.Join(errs[""], fmt.Errorf("set rules: %w", rulesErr))
@@ -99,7 +100,7 @@ func (l *Loop) own(ops []plan.Op) []plan.Op {
 // apply carries out ops and returns those that were done, and the errors of
 // each owner. An operation that fails does not keep the others of its owner
 // from being tried: removal must get as far as it can.
-func (l *Loop) apply(ops []plan.Op) (done []plan.Op, errs map[string]error) {
+func (l *Loop) apply(ctx context.Context, ops []plan.Op) (done []plan.Op, errs map[string]error) {
 	errs = make(map[string]error)
 	for _, op := range ops {
 		if err := l.applyOne(op); err != nil {
@@ -107,7 +108,7 @@ func (l *Loop) apply(ops []plan.Op) (done []plan.Op, errs map[string]error) {
 			continue
 		}
 		done = append(done, op)
-		l.log.Info("host changed", "op", op.String(), "owner", op.Owner)
+		l.log.InfoContext(ctx, "host changed", "op", op.String(), "owner", op.Owner)
 	}
 	return done, errs
 }

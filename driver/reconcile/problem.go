@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/request"
 )
 
 // A Problem is an owner for whom the host is not as planned. Run retries with
@@ -23,6 +24,8 @@ type Problem struct {
 	Attempts int
 	// Retry is when the next attempt is due, at the latest.
 	Retry time.Time
+	// Request is the number of the call that made the first one, 0 if none did.
+	Request uint64
 }
 
 // Problems returns what is not as planned and is being retried, in the order
@@ -55,7 +58,7 @@ func (l *Loop) Drift(ctx context.Context) ([]plan.Op, error) {
 
 // attempted notes the outcome of an attempt for one owner, and returns that
 // of the attempt before, the zero Problem where it went well.
-func (l *Loop) attempted(owner string, err error) (before Problem) {
+func (l *Loop) attempted(ctx context.Context, owner string, err error) (before Problem) {
 	l.state.Lock()
 	defer l.state.Unlock()
 	before, known := l.problems[owner]
@@ -64,9 +67,9 @@ func (l *Loop) attempted(owner string, err error) (before Problem) {
 		return before
 	}
 	now := time.Now()
-	p := Problem{Owner: owner, Err: err, Since: now, Attempts: before.Attempts + 1}
+	p := Problem{Owner: owner, Err: err, Since: now, Attempts: before.Attempts + 1, Request: request.ID(ctx)}
 	if known {
-		p.Since = before.Since
+		p.Since, p.Request = before.Since, before.Request
 	}
 	p.Retry = now.Add(delay(p.Attempts, l.period))
 	l.problems[owner] = p
@@ -75,13 +78,13 @@ func (l *Loop) attempted(owner string, err error) (before Problem) {
 
 // report is attempted by a pass, whose outcome nobody else hears of. It logs
 // what is new.
-func (l *Loop) report(owner string, err error) {
-	before := l.attempted(owner, err)
+func (l *Loop) report(ctx context.Context, owner string, err error) {
+	before := l.attempted(ctx, owner, err)
 	switch {
 	case err == nil && before.Err != nil:
-		l.log.Info("host as planned again", "owner", owner, "attempts", before.Attempts+1)
+		l.log.InfoContext(ctx, "host as planned again", "owner", owner, "attempts", before.Attempts+1)
 	case err != nil && (before.Err == nil || before.Err.Error() != err.Error()):
-		l.log.Warn("host not as planned", "owner", owner, "err", err)
+		l.log.WarnContext(ctx, "host not as planned", "owner", owner, "err", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/reconcile"
+	"github.com/ndp6/ndp6/driver/request"
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/nettest"
 )
@@ -56,13 +57,16 @@ func TestProblems(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		r.kernel.breaks("ndh-")
 		r.records.put(box(2))
-		if err := r.Sync(t.Context(), box(2).ID); !errors.Is(err, errBroken) {
+		if err := r.Sync(request.With(t.Context(), 17), box(2).ID); !errors.Is(err, errBroken) {
 			t.Errorf("error %v, want %v", err, errBroken)
 		}
 		broken := time.Now()
 		time.Sleep(500 * time.Millisecond)
 		synctest.Wait()
 		for _, p := range r.Problems() {
+			if want := map[string]uint64{box(2).ID: 17}[p.Owner]; p.Request != want {
+				t.Errorf("problem of %s met by request %d, want %d", p.Owner, p.Request, want)
+			}
 			if p.Owner == box(2).ID && (p.Since != broken || p.Retry.Sub(broken) > 3*time.Second) {
 				t.Errorf("the new problem waits for as long as the old one: %+v", p)
 			}

@@ -57,7 +57,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			}
 		}
 		begin := time.Now()
-		l.repair()
+		l.repair(ctx)
 		next = time.Now().Add(l.period)
 		if !sleep(ctx, min(restFactor*time.Since(begin), longestRest)) {
 			return nil
@@ -76,10 +76,10 @@ func (l *Loop) Alive(ctx context.Context) error {
 	}
 }
 
-func (l *Loop) repair() {
+func (l *Loop) repair(ctx context.Context) {
 	l.passing.Lock()
 	defer l.passing.Unlock()
-	l.tally.repaired(l.pass())
+	l.tally.repaired(l.pass(ctx))
 }
 
 func (l *Loop) drifted() bool {

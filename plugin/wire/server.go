@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/docker/go-plugins-helpers/sdk"
+
+	"github.com/ndp6/ndp6/driver/request"
 )
 
 // Config is what a [Server] is made of. Network, IPAM and Log are required.
@@ -69,7 +71,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.inFlight.Add(-1)
 	id, start := s.calls.Add(1), time.Now()
 	name := strings.TrimPrefix(r.URL.Path, "/")
-	ctx, cancel := context.WithTimeout(r.Context(), s.deadline)
+	ctx, cancel := context.WithTimeout(request.With(r.Context(), id), s.deadline)
 	defer cancel()
 
 	body, resp, err := s.call(ctx, name, w, r)
@@ -90,7 +92,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	took := time.Since(start)
 	s.count(name, took, err)
-	attrs := []any{"id", id, "method", name, "duration", took}
+	attrs := []any{"request", id, "method", name, "duration", took}
 	s.logCall(err, append(attrs, subject(body)...))
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/docker/go-plugins-helpers/network"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ndp6/ndp6/driver/request"
 	"github.com/ndp6/ndp6/plugin/wire"
 )
 
@@ -223,7 +224,9 @@ func TestRequestLog(t *testing.T) {
 			return a
 		},
 	}))
-	d := &drivers{before: func(_ context.Context, req any) error {
+	var ids []uint64
+	d := &drivers{before: func(ctx context.Context, req any) error {
+		ids = append(ids, request.ID(ctx))
 		if r, ok := req.(*network.LeaveRequest); ok && r.EndpointID == "" {
 			return errors.New("no endpoint")
 		}
@@ -243,14 +246,17 @@ func TestRequestLog(t *testing.T) {
 		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/"+call[0], strings.NewReader(call[1])))
 	}
 	want := `
-time=- level=DEBUG msg=call id=1 method=Plugin.Activate duration=-
-time=- level=DEBUG msg=call id=2 method=NetworkDriver.Leave duration=- network=70472555df79 endpoint=acd99db6f856
-time=- level=WARN msg=call id=3 method=NetworkDriver.Leave duration=- network=xq3r8h4s error="no endpoint"
-time=- level=DEBUG msg=call id=4 method=IpamDriver.ReleasePool duration=- pool=v6/2001:db8::/80
-time=- level=ERROR msg=call id=5 method=NetworkDriver.Join duration=- error="internal error: nil map: the log of ndp6 has the stack: please report it" stack=-
+time=- level=DEBUG msg=call request=1 method=Plugin.Activate duration=-
+time=- level=DEBUG msg=call request=2 method=NetworkDriver.Leave duration=- network=70472555df79 endpoint=acd99db6f856
+time=- level=WARN msg=call request=3 method=NetworkDriver.Leave duration=- network=xq3r8h4s error="no endpoint"
+time=- level=DEBUG msg=call request=4 method=IpamDriver.ReleasePool duration=- pool=v6/2001:db8::/80
+time=- level=ERROR msg=call request=5 method=NetworkDriver.Join duration=- error="internal error: nil map: the log of ndp6 has the stack: please report it" stack=-
 `
 	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), out.String()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]uint64{2, 3, 4, 5}, ids); diff != "" {
+		t.Errorf("requests of contexts (-want +got):\n%s", diff)
 	}
 }
 

@@ -82,6 +82,9 @@ func printStatus(out io.Writer, s admin.Status) error {
 		}
 		fmt.Fprintf(&b, "    since %s, %s, next at %s\n", p.Since.Local().Format(time.DateTime),
 			count(p.Attempts, "attempt"), p.Retry.Local().Format(time.TimeOnly))
+		if p.Request != 0 {
+			fmt.Fprintf(&b, "    first met by request %d, see the log\n", p.Request)
+		}
 	}
 	for _, w := range s.Warnings {
 		fmt.Fprintf(&b, "warning of %s:\n    %s\n", owner(s, w.Owner), w.Text)
