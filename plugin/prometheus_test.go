@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ndp6/ndp6/netutil/netns"
 	"github.com/ndp6/ndp6/netutil/nettest"
 )
 
@@ -40,11 +41,13 @@ func TestPrometheus(t *testing.T) {
 	}
 	needCommand(t, "prometheus", "promtool")
 	nettest.Enter(t)
+	router := nettest.Another(t)
 	nettest.Run(t,
-		"ip link add eth0 type veth peer name lan0", "ip link set lan0 up", "ip link set eth0 up",
+		"ip link add eth0 type veth peer name lan0 netns "+router, "ip link set eth0 up",
 		"ip addr add fe80::5/64 dev eth0 nodad", "ip addr add 2001:db8::5/64 dev eth0 nodad",
 		"ip -6 route add default via fe80::9 dev eth0",
 	)
+	nettest.RunIn(t, router, "ip link set lan0 up", "ip addr add 2001:db8::9/64 dev lan0 nodad")
 	dir := t.TempDir()
 	t.Setenv("NDP6_METRICS_ADDR", "[::1]:9166")
 	_, stop := start(t, dir)
@@ -61,6 +64,7 @@ func TestPrometheus(t *testing.T) {
 		}
 	}
 	post(t, plugin, "NetworkDriver.Join", `{"NetworkID":"nothing","EndpointID":"box"}`)
+	send(t, router, "[2001:db8:0:0:a:242:ac11:2]:53")
 	nettest.Run(t, "ip -6 neigh del proxy 2001:db8:0:0:a:242:ac11:2 dev eth0")
 
 	local := get(t, client(filepath.Join(dir, "admin.sock")), "http://ndp6/metrics")
@@ -84,7 +88,11 @@ func TestPrometheus(t *testing.T) {
 		`ndp6_docker_calls_total{method="NetworkDriver.Join",result="ok"}`:                       "1",
 		`ndp6_docker_calls_total{method="NetworkDriver.Join",result="error"}`:                    "1",
 		`ndp6_docker_call_duration_seconds_count{method="NetworkDriver.Join"}`:                   "2",
+		`ndp6_firewall_dropped_packets_total{reason="inbound"}`:                                  "1",
 		`ndp6_firewall_dropped_packets_total{reason="spoof"}`:                                    "0",
+		`ndp6_uplink_solicitations_received_total > bool 0`:                                      "1",
+		`ndp6_uplink_advertisements_sent_total > bool 0`:                                         "1",
+		`ndp6_announcements_total{result="sent"} > bool 2`:                                       "1",
 		`ndp6_scrape_errors_total`:                                                               "0",
 		`count(ndp6_build_info{version!="",goversion=~"go.*"})`:                                  "1",
 		`sum(ndp6_store_write_duration_seconds_count{store="lasting"}) > bool 0`:                 "1",
@@ -106,6 +114,23 @@ func TestAlerts(t *testing.T) {
 	out, err := exec.Command("promtool", "check", "rules", "../docs/alerts.yml").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// send sends a packet from another namespace to a port that nobody published.
+func send(t *testing.T, namespace, to string) {
+	t.Helper()
+	err := netns.Do(namespace, func() error {
+		conn, err := net.Dial("udp6", to)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte("hello"))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
