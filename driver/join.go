@@ -69,6 +69,7 @@ func (d *Driver) Join(ctx context.Context, r *network.JoinRequest) (*network.Joi
 func (d *Driver) join(ctx context.Context, id, sandbox string) error {
 	_, err := d.modify(id, func(e *plan.Endpoint) {
 		e.Joined, e.Joining, e.Sandbox = true, true, sandbox
+		e.JoinedAt = time.Now().UTC().Truncate(time.Second)
 	})
 	if err != nil {
 		return err
@@ -131,6 +132,7 @@ func (d *Driver) leave(ctx context.Context, id string) error {
 	_, err := d.modify(id, func(e *plan.Endpoint) {
 		d.abandon(*e)
 		e.Joined, e.Joining, e.Placed, e.Sandbox, e.Withdrawn, e.Stable = false, false, false, "", nil, netip.Addr{}
+		e.JoinedAt = time.Time{}
 		e.Published = nil // Docker 29 revokes nothing that was programmed before it restarted
 	})
 	err = errors.Join(err, d.close(ctx, id))

@@ -29,7 +29,9 @@ type Status struct {
 
 // NetworkStatus is a network with what its records stand for now.
 type NetworkStatus struct {
-	ID     string       `json:"id"`
+	ID string `json:"id"`
+	// Name is what Docker calls it, where it was asked. The driver does not know.
+	Name   string       `json:"name,omitempty"`
 	Bridge string       `json:"bridge"`
 	Pools  []PoolStatus `json:"pools"`
 	// Mode is routed, nat, nptv6 or isolated, and Reason says why.
@@ -42,6 +44,8 @@ type NetworkStatus struct {
 	Internal bool   `json:"internal"`
 	// Inbound is published or open; an endpoint may differ.
 	Inbound string `json:"inbound"`
+	// ProxyEntries counts those that the kernel holds for the network's endpoints.
+	ProxyEntries int `json:"proxy_entries"`
 }
 
 // PoolStatus is a pool and the gateway that containers have in it, the zero
@@ -56,7 +60,10 @@ type PoolStatus struct {
 
 // EndpointStatus is a container's attachment to a network.
 type EndpointStatus struct {
-	ID      string       `json:"id"`
+	ID string `json:"id"`
+	// Name is that of the container, where Docker was asked. The driver does
+	// not know.
+	Name    string       `json:"name,omitempty"`
 	Network string       `json:"network"`
 	MAC     inet.MAC     `json:"mac"`
 	Addrs   []netip.Addr `json:"addrs"`
@@ -64,7 +71,10 @@ type EndpointStatus struct {
 	// does not know of.
 	Addresses []AddressStatus `json:"addresses"`
 	Joined    bool            `json:"joined"`
-	Inbound   string          `json:"inbound"`
+	// JoinedAt is since when; zero for those that joined under an older ndp6.
+	JoinedAt time.Time `json:"joined_at,omitzero"`
+	State    State     `json:"state"`
+	Inbound  string    `json:"inbound"`
 	// Ports are those that are published, in the order of Docker's request.
 	Ports []PortStatus `json:"ports"`
 	// Withdrawn are those of Addresses that another host on the uplink holds.
@@ -125,16 +135,21 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Problems, s.Warnings = append(s.Problems, d.missing()...), d.warnings()
+	entries, failing := d.proxyEntries(ops), owners(s.Problems)
 	byNetworkID := func(a, b plan.Network) int { return cmp.Compare(a.ID, b.ID) }
 	for _, n := range slices.SortedFunc(maps.Values(d.networks), byNetworkID) {
-		s.Networks = append(s.Networks, d.networkStatus(n))
+		status := d.networkStatus(n)
+		status.ProxyEntries = entries[n.ID]
+		s.Networks = append(s.Networks, status)
 	}
 	byID := func(a, b plan.Endpoint) int {
 		return cmp.Or(cmp.Compare(a.Network, b.Network), cmp.Compare(a.ID, b.ID))
 	}
 	for _, e := range slices.SortedFunc(maps.Values(d.endpoints), byID) {
 		s.Endpoints = append(s.Endpoints, EndpointStatus{
-			ID: e.ID, Network: e.Network, MAC: e.MAC, Joined: e.Joined, Inbound: inbound(e.Open), Ports: portStatus(e),
+			ID: e.ID, Network: e.Network, MAC: e.MAC,
+			Joined: e.Joined, JoinedAt: e.JoinedAt, State: d.state(e, failing),
+			Inbound: inbound(e.Open), Ports: portStatus(e),
 			Addrs:     append([]netip.Addr{}, e.Addrs...),
 			Addresses: d.addressStatus(e),
 			Withdrawn: append([]netip.Addr{}, e.Withdrawn...),

@@ -62,7 +62,8 @@ func TestStatus(t *testing.T) {
       "uplink_option": "auto",
       "uplink": "",
       "internal": true,
-      "inbound": "published"
+      "inbound": "published",
+      "proxy_entries": 0
     },
     {
       "id": "web",
@@ -84,7 +85,8 @@ func TestStatus(t *testing.T) {
       "uplink_option": "auto",
       "uplink": "eth0",
       "internal": false,
-      "inbound": "published"
+      "inbound": "published",
+      "proxy_entries": 0
     }
   ],
   "endpoints": [
@@ -103,6 +105,7 @@ func TestStatus(t *testing.T) {
         }
       ],
       "joined": false,
+      "state": "created",
       "inbound": "published",
       "ports": [],
       "withdrawn": []
@@ -130,6 +133,9 @@ func TestStatusOfDrift(t *testing.T) {
 	if diff := cmp.Diff([]string{"add neigh proxy 2001:db8::a:242:0:2 dev eth0"}, s.Drift); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
+	if n := s.Networks[0].ProxyEntries; n != 0 {
+		t.Errorf("%d proxy entries are counted, and the kernel has lost the only one", n)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Status(ctx); err == nil {
@@ -148,12 +154,58 @@ func TestStatusOfWithdrawal(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		s, err := r.Status(t.Context())
 		must(t)(err)
-		if len(s.Endpoints) != 1 || len(s.Endpoints[0].Withdrawn) != 1 || !s.Endpoints[0].Joined || len(s.Drift) > 0 {
+		if len(s.Endpoints) != 1 || len(s.Endpoints[0].Withdrawn) != 1 || s.Endpoints[0].State != driver.Withdrawn || len(s.Drift) > 0 {
 			t.Errorf("status: %+v", s)
 		}
 		want := driver.Counts{Networks: map[plan.Mode]int{plan.Routed: 1}, Joined: 1, Withdrawn: 1}
 		if diff := cmp.Diff(want, r.Counts(), cmpopts.IgnoreFields(driver.Counts{}, "Loop")); diff != "" {
 			t.Errorf("counts (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestStatusOfJoining: a container that joins has an age, which a restart of
+// the plugin does not change and Leave ends.
+func TestStatusOfJoining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).serve(t)
+		e := createBox("a")
+		r.attach(t, e)
+		joined := time.Now().UTC()
+		time.Sleep(time.Hour)
+		r = r.restart(t)
+		s, err := r.Status(t.Context())
+		must(t)(err)
+		got := s.Endpoints[0]
+		if got.State != driver.Running || !got.JoinedAt.Equal(joined) || s.Networks[0].ProxyEntries != 1 {
+			t.Errorf("state %q since %v with %d proxy entries, want running since %v with 1", got.State, got.JoinedAt, s.Networks[0].ProxyEntries, joined)
+		}
+		must(t)(r.Leave(t.Context(), &network.LeaveRequest{NetworkID: e.NetworkID, EndpointID: e.EndpointID}))
+		s, err = r.Status(t.Context())
+		must(t)(err)
+		got = s.Endpoints[0]
+		if got.State != driver.Created || !got.JoinedAt.IsZero() || s.Networks[0].ProxyEntries != 0 {
+			t.Errorf("state %q since %v with %d proxy entries after Leave", got.State, got.JoinedAt, s.Networks[0].ProxyEntries)
+		}
+	})
+}
+
+// TestStatusOfMissingName: waiting for a name is no problem until it takes too long.
+func TestStatusOfMissingName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t).serve(t, with(byName))
+		stop := r.run(t)
+		defer stop()
+		r.lender.fail(errBroken)
+		r.attach(t, createBox("box"))
+		for _, want := range []driver.State{driver.Starting, driver.Failing} {
+			time.Sleep(time.Second)
+			s, err := r.Status(t.Context())
+			must(t)(err)
+			if got := s.Endpoints[0].State; got != want {
+				t.Errorf("state %q, want %q", got, want)
+			}
+			time.Sleep(time.Minute)
 		}
 	})
 }

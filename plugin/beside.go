@@ -44,7 +44,10 @@ func newAdmin(s settings.Settings, p parts, tcp net.Listener, open *closers) []t
 		Log: p.log,
 		Status: func(ctx context.Context) (admin.Status, error) {
 			status, err := p.networks.Status(ctx)
-			return admin.Status{Schema: admin.Schema, Started: started, Status: status, Pools: p.addresses.Pools()}, err
+			return admin.Status{
+				Schema: admin.Schema, Started: started, Time: time.Now().UTC().Truncate(time.Second),
+				Status: status, Pools: p.addresses.Pools(),
+			}, err
 		},
 		Metrics: metrics.NewHandler(func() (metrics.Snapshot, error) { return p.measure(started) }, p.log),
 	}

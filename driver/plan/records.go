@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/netutil/inet"
@@ -86,6 +87,8 @@ type Endpoint struct {
 	Chosen bool `json:"chosen,omitempty"`
 	// Joined is set from Join to Leave.
 	Joined bool `json:"joined,omitempty"`
+	// JoinedAt is when it joined, UTC.
+	JoinedAt time.Time `json:"joined_at,omitzero"`
 	// Sandbox is the key of the sandbox that the endpoint joined.
 	Sandbox string `json:"sandbox,omitempty"`
 	// Placed is set once Docker has moved the container side into the sandbox.

@@ -51,9 +51,19 @@ type Status struct {
 	Schema int `json:"schema"`
 	// Started is when the process was ready.
 	Started time.Time `json:"started"`
+	// Time is when all of this was so, by the clock of the host.
+	Time time.Time `json:"time,omitzero"`
 	driver.Status
 	// Pools are those of ndp6's IPAM driver, whether or not a network has them.
 	Pools []ipam.PoolStatus `json:"pools"`
+	// Drops are the packets that the firewall dropped, none where nobody counts.
+	Drops []Drop `json:"drops,omitempty"`
+}
+
+// Drop counts packets that the firewall dropped for one reason.
+type Drop struct {
+	Reason  string `json:"reason"`
+	Packets uint64 `json:"packets"`
 }
 
 // Findings counts what an operator should look at.

@@ -78,7 +78,7 @@ func (c *Client) Daemon(ctx context.Context) (Daemon, error) {
 
 // A Network is one of the daemon's networks, of any driver.
 type Network struct {
-	ID string
+	ID, Name string
 	// Local is set where all of the network's endpoints are on this host.
 	Local bool
 	// Pools are the network's prefixes.
@@ -90,6 +90,7 @@ func (c *Client) Networks(ctx context.Context) ([]Network, error) {
 	const path = "/networks"
 	var answer []struct {
 		ID    string `json:"Id"`
+		Name  string
 		Scope string
 		IPAM  struct{ Config []struct{ Subnet string } }
 	}
@@ -101,7 +102,7 @@ func (c *Client) Networks(ctx context.Context) ([]Network, error) {
 	}
 	networks := make([]Network, 0, len(answer))
 	for _, a := range answer {
-		n := Network{ID: a.ID, Local: a.Scope == "local"}
+		n := Network{ID: a.ID, Name: a.Name, Local: a.Scope == "local"}
 		if n.ID == "" {
 			return nil, c.wrap(path, errors.New("a network has no Id"))
 		}

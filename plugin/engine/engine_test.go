@@ -89,9 +89,9 @@ func TestNetworks(t *testing.T) {
 {"Name":"host","Id":"2f","Scope":"local","IPAM":{"Driver":"default","Config":null}},
 {"Name":"all","Id":"3f","Scope":"swarm","IPAM":{"Config":[{"Subnet":""}]}}]`,
 			want: []engine.Network{
-				{ID: "1f", Local: true, Pools: []netip.Prefix{netip.MustParsePrefix("2001:db8::/80"), netip.MustParsePrefix("10.166.0.0/24")}},
-				{ID: "2f", Local: true},
-				{ID: "3f"},
+				{ID: "1f", Name: "web", Local: true, Pools: []netip.Prefix{netip.MustParsePrefix("2001:db8::/80"), netip.MustParsePrefix("10.166.0.0/24")}},
+				{ID: "2f", Name: "host", Local: true},
+				{ID: "3f", Name: "all"},
 			},
 		},
 		{name: "null", answer: `null`, err: "for /networks: the answer is no list"},
