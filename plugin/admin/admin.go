@@ -200,3 +200,15 @@ func get(ctx context.Context, socket string) (Status, error) {
 	}
 	return s, nil
 }
+
+// Read reads a Status that was kept as JSON.
+func Read(r io.Reader) (Status, error) {
+	var s Status
+	if err := json.NewDecoder(io.LimitReader(r, maxAnswer)).Decode(&s); err != nil {
+		return Status{}, fmt.Errorf("decode the status: %w", err)
+	}
+	if s.Schema != Schema {
+		return Status{}, fmt.Errorf("the status has form %d, this command reads form %d: use the command of the version that wrote it", s.Schema, Schema)
+	}
+	return s, nil
+}

@@ -70,14 +70,3 @@ func Add(ctx context.Context, docker Docker, s *admin.Status) {
 		s.Endpoints[i].Name = name[e.ID]
 	}
 }
-
-// Fit shortens a name to width characters. It cuts the middle: Compose's names
-// differ at their end.
-func Fit(name string, width int) string {
-	runes := []rune(name)
-	if len(runes) <= width {
-		return name
-	}
-	tail := (width - 1) / 2
-	return string(runes[:width-1-tail]) + "…" + string(runes[len(runes)-tail:])
-}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -74,24 +73,5 @@ func TestAdd(t *testing.T) {
 				}
 			})
 		})
-	}
-}
-
-func TestFit(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		width int
-		want  string
-	}{
-		{"www", 3, "www"},
-		{"", 3, ""},
-		{"shop-frontend-12", 9, "shop…d-12"},
-		{"shop-frontend-12", 8, "shop…-12"},
-		{"größenwahn", 5, "gr…hn"},
-	} {
-		got := names.Fit(tt.name, tt.width)
-		if got != tt.want || utf8.RuneCountInString(got) > tt.width {
-			t.Errorf("Fit(%q, %d) = %q, want %q", tt.name, tt.width, got, tt.want)
-		}
 	}
 }

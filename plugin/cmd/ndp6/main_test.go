@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"testing"
@@ -34,7 +36,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: netnsCondition,
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"await": await, "answer": answer},
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"await": await, "answer": answer, "docker": docker},
 	})
 }
 
@@ -88,4 +90,26 @@ func answer(ts *testscript.TestScript, neg bool, args []string) {
 		cancel()
 		ts.Check(<-done)
 	})
+}
+
+// docker serves the answers in a file, by their paths, as a daemon's socket
+// would, until the script ends. Other questions have no answer at all.
+func docker(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: docker socket answers.json")
+	}
+	var answers map[string]json.RawMessage
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &answers))
+	l, err := wire.Listen(args[0])
+	ts.Check(err)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, ok := answers[r.URL.Path]
+		if !ok {
+			<-r.Context().Done()
+		}
+		_, _ = w.Write(body)
+	}))
+	server.Listener = l
+	server.Start()
+	ts.Defer(server.Close)
 }

@@ -1,21 +1,22 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"slices"
-	"strings"
-	"text/tabwriter"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ndp6/ndp6/driver"
-	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/plugin/admin"
+	"github.com/ndp6/ndp6/plugin/engine"
+	"github.com/ndp6/ndp6/plugin/graph"
+	"github.com/ndp6/ndp6/plugin/names"
+	"github.com/ndp6/ndp6/plugin/report"
 	"github.com/ndp6/ndp6/plugin/settings"
 )
 
@@ -26,200 +27,121 @@ var errFindings = errors.New("findings")
 const statusLong = `Show the networks, pools and endpoints of the ndp6 that runs on this host, and
 what is not as it should be: problems that it keeps trying to repair, warnings of
 what an operator should see to, drift between its plan and the kernel, and addresses
-withdrawn because another host has them.
+withdrawn because another host has them. Docker is asked for names.
 
 Exit code 0 means healthy, 1 an error, 2 findings.`
 
+const statusExample = `  ndp6 status --watch
+  ndp6 status --graph svg >topology.svg
+  ndp6 status --json >status.json
+  ndp6 status --from status.json --graph mermaid`
+
+// A form is how a status is written.
+type form func(io.Writer, admin.Status) error
+
 func statusCommand(getenv func(string) string) *cobra.Command {
 	var asJSON bool
+	var drawing, from string
+	var period time.Duration
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show networks, endpoints, problems and drift",
-		Long:  statusLong,
-		Args:  cobra.NoArgs,
+		Use:     "status",
+		Short:   "Show networks, endpoints, problems and drift",
+		Long:    statusLong,
+		Example: statusExample,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := settings.Read(cmd.Flags(), getenv)
 			if err != nil {
 				return err
 			}
-			status, err := admin.Get(cmd.Context(), s.StateDir)
+			write, err := chooseForm(asJSON, drawing)
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				err = enc.Encode(status)
-			} else {
-				err = printStatus(cmd.OutOrStdout(), status)
+			get := func(ctx context.Context) (admin.Status, error) { return ask(ctx, s) }
+			if from != "" {
+				get = func(context.Context) (admin.Status, error) { return read(from, cmd.InOrStdin()) }
 			}
-			if err == nil && status.Findings() > 0 {
-				return errFindings
+			if cmd.Flags().Changed("watch") {
+				return watch(cmd.Context(), cmd.OutOrStdout(), period, get, write)
 			}
-			return err
+			return show(cmd.Context(), cmd.OutOrStdout(), get, write)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, as docs/status.md describes it")
-	settings.Define(cmd.Flags(), "state-dir")
+	flags := cmd.Flags()
+	flags.BoolVar(&asJSON, "json", false, "print one JSON object, as docs/status.md describes it")
+	flags.StringVar(&drawing, "graph", "", "print the topology as `FORM`: svg or mermaid")
+	flags.StringVar(&from, "from", "", "show what --json printed to `FILE` earlier, - for stdin, and ask nobody")
+	flags.DurationVar(&period, "watch", 0, "show again every `PERIOD`, 2s if none is given, until interrupted")
+	flags.Lookup("watch").NoOptDefVal = "2s"
+	cmd.MarkFlagsMutuallyExclusive("json", "graph")
+	cmd.MarkFlagsMutuallyExclusive("graph", "watch")
+	cmd.MarkFlagsMutuallyExclusive("from", "watch")
+	settings.Define(flags, "state-dir", "docker-socket")
 	return cmd
 }
 
-// printStatus writes tables of at most 80 columns; only what ndp6 quotes, such
-// as an operation, may be longer.
-func printStatus(out io.Writer, s admin.Status) error {
-	var b strings.Builder
-	for _, n := range s.Networks {
-		printNetwork(&b, n)
-		printPools(&b, n.Pools, s.Pools)
-		printEndpoints(&b, s.Endpoints, n.ID)
-		b.WriteByte('\n')
-	}
-	printOthers(&b, s.Networks, s.Pools)
-	for _, p := range s.Problems {
-		fmt.Fprintf(&b, "problem of %s:\n", owner(s, p.Owner))
-		for line := range strings.Lines(p.Error) {
-			b.WriteString("    " + strings.TrimSuffix(line, "\n") + "\n")
-		}
-		fmt.Fprintf(&b, "    since %s, %s, next at %s\n", p.Since.Local().Format(time.DateTime),
-			count(p.Attempts, "attempt"), p.Retry.Local().Format(time.TimeOnly))
-		if p.Request != 0 {
-			fmt.Fprintf(&b, "    first met by request %d, see the log\n", p.Request)
-		}
-	}
-	for _, w := range s.Warnings {
-		fmt.Fprintf(&b, "warning of %s:\n    %s\n", owner(s, w.Owner), w.Text)
-	}
-	if len(s.Drift) > 0 {
-		b.WriteString("drift, to be repaired:\n")
-	}
-	for _, op := range s.Drift {
-		b.WriteString("    " + op + "\n")
-	}
-	for _, e := range s.Endpoints {
-		for _, addr := range e.Withdrawn {
-			fmt.Fprintf(&b, "address withdrawn from endpoint %s, another host has it:\n    %s\n", short(e.ID), addr)
-		}
-	}
-	verdict := "healthy"
-	if n := s.Findings(); n > 0 {
-		verdict = count(n, "finding")
-	}
-	fmt.Fprintf(&b, "%s, %s: %s\n", count(len(s.Networks), "network"), count(len(s.Endpoints), "endpoint"), verdict)
-	_, err := io.WriteString(out, b.String())
-	return err
-}
-
-func printNetwork(b *strings.Builder, n driver.NetworkStatus) {
-	towards := "uplink " + n.Uplink
+func chooseForm(asJSON bool, drawing string) (form, error) {
 	switch {
-	case n.Internal:
-		towards = "internal"
-	case n.Uplink == "":
-		towards = "no uplink: " + n.UplinkOption
+	case asJSON:
+		return writeJSON, nil
+	case drawing == "svg":
+		return graph.SVG, nil
+	case drawing == "mermaid":
+		return graph.Mermaid, nil
+	case drawing != "":
+		return nil, fmt.Errorf("--graph %q: want one of svg, mermaid", drawing)
 	}
-	fmt.Fprintf(b, "network %s  bridge %s  %s\n", short(n.ID), n.Bridge, towards)
-	if n.Internal && n.Mode == plan.Routed {
-		return // to nowhere
-	}
-	fmt.Fprintf(b, "mode %s", n.Mode)
-	if n.Reason != "" { // Records of older versions have none.
-		b.WriteString(": " + n.Reason)
-	}
-	b.WriteByte('\n')
+	return report.Write, nil
 }
 
-// printEndpoints writes an address a line. The widest table takes 80 columns.
-func printEndpoints(b *strings.Builder, all []driver.EndpointStatus, network string) {
-	if !slices.ContainsFunc(all, func(e driver.EndpointStatus) bool { return e.Network == network }) {
-		return
-	}
-	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENDPOINT\tJOINED\tMAC\tADDRESS")
-	for _, e := range all {
-		if e.Network != network {
-			continue
-		}
-		joined := "no"
-		if e.Joined {
-			joined = "yes"
-		}
-		lines := append(addresses(e), inbound(e)...)
-		if len(e.Addresses) == 0 {
-			lines = append([]string{"-"}, lines...)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", short(e.ID), joined, e.MAC, lines[0])
-		for _, line := range lines[1:] {
-			fmt.Fprintf(w, "\t\t\t%s\n", line)
-		}
-	}
-	_ = w.Flush() // A Builder takes everything.
+func writeJSON(w io.Writer, s admin.Status) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(s)
 }
 
-// inbound says what of an endpoint can be reached from outside, as docker ps
-// does: a port without a host's is open at the endpoint's own address.
-func inbound(e driver.EndpointStatus) []string {
-	var lines []string
-	if e.Inbound == "open" {
-		lines = append(lines, "open to everybody")
+// ask asks the ndp6 that runs here, and Docker for names.
+func ask(ctx context.Context, s settings.Settings) (admin.Status, error) {
+	status, err := admin.Get(ctx, s.StateDir)
+	if err != nil || s.DockerSocket == "" {
+		return status, err
 	}
-	for _, p := range e.Ports {
-		own := fmt.Sprintf("%d/%s", p.Port, p.Proto)
-		if p.HostPort != 0 {
-			lines = append(lines, netip.AddrPortFrom(p.HostAddr, p.HostPort).String()+"->"+own)
-		}
-		if p.Direct {
-			lines = append(lines, own)
-		}
-	}
-	return lines
+	ctx, cancel := context.WithTimeout(ctx, names.Patience)
+	defer cancel()
+	names.Add(ctx, engine.New(s.DockerSocket), &status)
+	return status, nil
 }
 
-// addressWidth is what a line of 80 columns has for an address.
-const addressWidth = 39
-
-// addresses are an endpoint's, each with what sets it apart from one that
-// Docker gave and that is current.
-func addresses(e driver.EndpointStatus) []string {
-	var lines []string
-	for _, a := range e.Addresses {
-		line := a.Addr.String()
-		var marks []string
-		if a.Origin != plan.Given {
-			marks = append(marks, string(a.Origin))
+// read reads what --json printed.
+func read(path string, stdin io.Reader) (admin.Status, error) {
+	file := stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return admin.Status{}, fmt.Errorf("read the status: %w", err)
 		}
-		if a.Deprecated {
-			marks = append(marks, "deprecated")
-		}
-		mark := "  " + strings.Join(marks, ", ")
-		switch {
-		case len(marks) == 0:
-			lines = append(lines, line)
-		case len(line)+len(mark) > addressWidth:
-			lines = append(lines, line, mark)
-		default:
-			lines = append(lines, line+mark)
-		}
+		defer f.Close()
+		file = f
 	}
-	return lines
+	return admin.Read(file)
 }
 
-// owner says whose problem it is.
-func owner(s admin.Status, id string) string {
-	switch {
-	case id == "":
-		return "the host"
-	case slices.ContainsFunc(s.Networks, func(n driver.NetworkStatus) bool { return n.ID == id }):
-		return "network " + short(id)
+// show writes one status. Nothing is written where there is none.
+func show(ctx context.Context, out io.Writer, get func(context.Context) (admin.Status, error), write form) error {
+	status, err := get(ctx)
+	if err != nil {
+		return err
 	}
-	return "endpoint " + short(id)
-}
-
-// short is the form of an id that Docker's own commands show.
-func short(id string) string { return id[:min(len(id), 12)] }
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+	var b bytes.Buffer
+	if err := write(&b, status); err != nil {
+		return err
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	if _, err := out.Write(b.Bytes()); err != nil {
+		return err
+	}
+	if status.Findings() > 0 {
+		return errFindings
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"fmt"
@@ -10,15 +10,9 @@ import (
 	"github.com/ndp6/ndp6/ipam"
 )
 
-// Of lines below the one that they belong to, and of all lines.
-const (
-	indent = "     "
-	width  = 80
-)
-
-// printPools writes a network's pools, with what IPAM says of them. Pools of
+// writePools writes a network's pools, with what IPAM says of them. Pools of
 // Docker's own IPAM it does not know.
-func printPools(b *strings.Builder, pools []driver.PoolStatus, known []ipam.PoolStatus) {
+func writePools(b *strings.Builder, pools []driver.PoolStatus, known []ipam.PoolStatus) {
 	for _, p := range pools {
 		line := "pool " + p.Prefix.String()
 		switch gateway := "gateway " + p.Gateway.String(); {
@@ -33,14 +27,14 @@ func printPools(b *strings.Builder, pools []driver.PoolStatus, known []ipam.Pool
 			b.WriteString(indent + "outside " + outside.String() + "\n")
 		}
 		if i := slices.IndexFunc(known, func(k ipam.PoolStatus) bool { return k.Prefix == p.Prefix }); i >= 0 {
-			printOrigin(b, known[i])
+			writeOrigin(b, known[i])
 		}
 	}
 }
 
-// printOthers writes the pools that no network of ndp6's driver has: those of
+// writeOthers writes the pools that no network of ndp6's driver has: those of
 // networks of other drivers, say.
-func printOthers(b *strings.Builder, networks []driver.NetworkStatus, known []ipam.PoolStatus) {
+func writeOthers(b *strings.Builder, networks []driver.NetworkStatus, known []ipam.PoolStatus) {
 	mine := make(map[netip.Prefix]bool)
 	for _, n := range networks {
 		for _, p := range n.Pools {
@@ -50,14 +44,14 @@ func printOthers(b *strings.Builder, networks []driver.NetworkStatus, known []ip
 	for _, k := range known {
 		if !mine[k.Prefix] {
 			fmt.Fprintf(b, "pool %s  of no network of this driver\n", k.Prefix)
-			printOrigin(b, k)
+			writeOrigin(b, k)
 			b.WriteByte('\n')
 		}
 	}
 }
 
-// printOrigin writes where a pool came from and how full it is.
-func printOrigin(b *strings.Builder, p ipam.PoolStatus) {
+// writeOrigin writes where a pool came from and how full it is.
+func writeOrigin(b *strings.Builder, p ipam.PoolStatus) {
 	text := "from " + p.Source
 	if p.Source == "given" || p.Source == "rebuilt" {
 		text = p.Source
@@ -70,13 +64,5 @@ func printOrigin(b *strings.Builder, p ipam.PoolStatus) {
 	if p.Reason != "" {
 		text += ": " + p.Reason
 	}
-	line := indent
-	for word := range strings.FieldsSeq(text) {
-		if len(line)+len(word) > width {
-			b.WriteString(strings.TrimRight(line, " ") + "\n")
-			line = indent
-		}
-		line += word + " "
-	}
-	b.WriteString(strings.TrimRight(line, " ") + "\n")
+	wrap(b, indent, text)
 }
