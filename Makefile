@@ -56,6 +56,11 @@ demo: build ## a private LAN, router and host: create, run, ping, HTTP, clean up
 	@scripts/need.sh dockerd:docker.io iptables:iptables ip:iproute2 nft:nftables perl:perl-base busybox-static
 	@$(GO) run ./plugin/e2e/demo -binary bin/ndp6
 
+.PHONY: screenshot
+screenshot: ## docs/topology.png, the picture in the README
+	@scripts/need.sh chromium:chromium fonts-dejavu-core
+	scripts/screenshot.sh
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)

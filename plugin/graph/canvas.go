@@ -18,6 +18,7 @@ type box struct{ x, y, w, h int }
 type font struct {
 	class   string
 	advance int
+	prose   bool // is cut at its end, names in their middle
 }
 
 // fonts are those of the picture. Monospaced ones take 0.602 em.
@@ -25,13 +26,13 @@ type fonts struct{ title, name, strong, mono, chip, label, small font }
 
 func theFonts() fonts {
 	return fonts{
-		title:  font{"title", 965},  // mono bold 16
-		name:   font{"name", 785},   // mono bold 13
-		strong: font{"strong", 760}, // sans bold 12
-		mono:   font{"mono", 665},   // mono 11
-		chip:   font{"chip", 635},   // mono 10.5
-		label:  font{"label", 720},  // sans 12
-		small:  font{"small", 665},  // sans 11
+		title:  font{"title", 965, false}, // mono bold 16
+		name:   font{"name", 785, false},  // mono bold 13
+		strong: font{"strong", 760, true}, // sans bold 12
+		mono:   font{"mono", 665, false},  // mono 11
+		chip:   font{"chip", 635, false},  // mono 10.5
+		label:  font{"label", 720, true},  // sans 12
+		small:  font{"small", 665, true},  // sans 11
 	}
 }
 
@@ -71,9 +72,21 @@ func (c *canvas) path(class, format string, args ...any) {
 
 // text writes s in at most w pixels, on a baseline, and returns what it takes.
 func (c *canvas) text(f font, more string, x, y, w int, s string) int {
-	s = report.Fit(s, f.fits(w))
+	if f.prose {
+		s = clip(s, f.fits(w))
+	} else {
+		s = report.Fit(s, f.fits(w))
+	}
 	c.printf("<text class=\"%s\" x=\"%d\" y=\"%d\">%s</text>\n", strings.TrimSpace(f.class+" "+more), x, y, escape(s))
 	return f.width(s)
+}
+
+// clip shortens s to n characters.
+func clip(s string, n int) string {
+	if runes := []rune(s); len(runes) > n {
+		return string(runes[:n-1]) + "…"
+	}
+	return s
 }
 
 // textEnd is text that ends at x.
