@@ -74,7 +74,11 @@ func inbound(e driver.EndpointStatus) []string {
 	for _, p := range e.Ports {
 		own := fmt.Sprintf("%d/%s", p.Port, p.Proto)
 		if p.HostPort != 0 {
-			lines = append(lines, netip.AddrPortFrom(p.HostAddr, p.HostPort).String()+"->"+own)
+			host, way := netip.AddrPortFrom(p.HostAddr, p.HostPort).String(), "->"+own
+			if len(host)+len(way) > addressWidth {
+				host, way = host+"\n", "  "+way
+			}
+			lines = append(lines, strings.Split(host+way, "\n")...)
 		}
 		if p.Direct {
 			lines = append(lines, own)
