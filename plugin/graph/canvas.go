@@ -89,9 +89,9 @@ func clip(s string, n int) string {
 	return s
 }
 
-// textEnd is text that ends at x.
-func (c *canvas) textEnd(f font, more string, x, y, w int, s string) int {
-	return c.text(f, strings.TrimSpace(more+" end"), x, y, w, s)
+// textEnd is text in the background that ends at x.
+func (c *canvas) textEnd(f font, x, y, w int, s string) {
+	c.text(f, "dim end", x, y, w, s)
 }
 
 // textMid is text around x.

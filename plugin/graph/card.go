@@ -52,20 +52,16 @@ func (p *painter) cardHead(n network, y int) int {
 		p.badge(x+8, y+14, "nat", "open")
 	}
 	right := cardX + cardWidth - pad
-	p.textEnd(p.mono, "dim", right, y+29, 160, n.Bridge)
+	p.textEnd(p.mono, right, y+29, 160, n.Bridge)
 	y += 34
 	sizes := report.Count(len(n.shown)+len(n.rest), "endpoint", "endpoints")
 	if n.ProxyEntries > 0 {
 		sizes += " · " + report.Count(n.ProxyEntries, "proxy entry", "proxy entries")
 	}
-	p.textEnd(p.small, "dim", right, y+line, 250, sizes)
-	for _, pool := range n.Pools {
-		text := pool.Prefix.String()
-		for _, outside := range pool.Outside {
-			text += " ⇄ " + outside.String()
-		}
+	p.textEnd(p.small, right, y+line, 250, sizes)
+	for _, pool := range n.pools() {
 		y += line
-		p.text(p.mono, "", cardX+pad, y, inner-250, text)
+		p.text(p.mono, "", cardX+pad, y, inner-250, pool)
 	}
 	if len(n.Pools) == 0 {
 		y += line
@@ -153,7 +149,7 @@ func (p *painter) tile(e endpoint, b box) {
 	p.rect("tile", b, 7)
 	p.circle("dot "+word(e.State), b.x+16, b.y+19, 4)
 	p.text(p.name, "", b.x+28, b.y+23, b.w-28-54, e.title)
-	p.textEnd(p.small, "dim", b.x+b.w-tilePad, b.y+23, 40, e.age)
+	p.textEnd(p.small, b.x+b.w-tilePad, b.y+23, 40, e.age)
 	y := b.y + 26
 	for _, l := range lines(e) {
 		y += line
@@ -163,7 +159,7 @@ func (p *painter) tile(e endpoint, b box) {
 		}
 		p.text(p.mono, class, b.x+tilePad, y, b.w-2*tilePad, l.text)
 		if l.mark != "" {
-			p.textEnd(p.small, "dim", b.x+b.w-tilePad, y, 70, l.mark)
+			p.textEnd(p.small, b.x+b.w-tilePad, y, 70, l.mark)
 		}
 	}
 	y += 10

@@ -66,6 +66,19 @@ func (n network) mode() string {
 	return unknown
 }
 
+// pools are the network's, each with what it is outside.
+func (n network) pools() []string {
+	var lines []string
+	for _, p := range n.Pools {
+		same := []string{p.Prefix.String()}
+		for _, outside := range p.Outside {
+			same = append(same, outside.String())
+		}
+		lines = append(lines, strings.Join(same, " ⇄ "))
+	}
+	return lines
+}
+
 type endpoint struct {
 	driver.EndpointStatus
 	title string

@@ -21,7 +21,7 @@ func Mermaid(w io.Writer, s admin.Status) error {
 		add("    uplink%d[\"%s\"]", i, label("uplink "+u.name, report.Count(u.entries, "proxy entry", "proxy entries")))
 	}
 	for i, n := range t.networks {
-		add("    subgraph net%d [\"%s\"]", i, label(append([]string{n.title + ", " + n.mode()}, pools(n)...)...))
+		add("    subgraph net%d [\"%s\"]", i, label(append([]string{n.title + ", " + n.mode()}, n.pools()...)...))
 		add("      bridge%d{{\"%s\"}}", i, label(n.Bridge))
 		for j, e := range n.shown {
 			add("      ep%d_%d[\"%s\"]", i, j, label(about(e)...))
@@ -55,18 +55,6 @@ func Mermaid(w io.Writer, s admin.Status) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-func pools(n network) []string {
-	var lines []string
-	for _, p := range n.Pools {
-		text := p.Prefix.String()
-		for _, outside := range p.Outside {
-			text += " ⇄ " + outside.String()
-		}
-		lines = append(lines, text)
-	}
-	return lines
 }
 
 // about is what the label of an endpoint has, a line each.

@@ -93,7 +93,7 @@ func (p *painter) header() {
 	p.textMid(p.strong, "in "+class, right-width/2, y, width, verdict)
 	p.end()
 	if !p.status.Time.IsZero() {
-		p.textEnd(p.small, "dim", right-width-12, y, 200, p.status.Time.UTC().Format("2006-01-02 15:04:05 UTC"))
+		p.textEnd(p.small, right-width-12, y, 200, p.status.Time.UTC().Format("2006-01-02 15:04:05 UTC"))
 	}
 }
 
@@ -105,7 +105,7 @@ func (p *painter) left() int {
 		p.group("towards")
 		p.rect("uplink", b, 8)
 		p.text(p.title, "", b.x+16, b.y+25, 180, u.name)
-		p.textEnd(p.small, "dim", b.x+b.w-16, b.y+25, 60, "uplink")
+		p.textEnd(p.small, b.x+b.w-16, b.y+25, 60, "uplink")
 		answers := "no proxy entries"
 		if u.entries > 0 {
 			answers = "answers for " + report.Count(u.entries, "address", "addresses")

@@ -61,7 +61,9 @@ func parse(t *testing.T, svg string) picture {
 			at := box{number(a["x"]), number(a["y"]), number(a["width"]), number(a["height"])}
 			switch open {
 			case "svg":
-				fmt.Sscanf(a["viewBox"], "%f %f %f %f", &p.view.x, &p.view.y, &p.view.w, &p.view.h)
+				if _, err := fmt.Sscanf(a["viewBox"], "%f %f %f %f", &p.view.x, &p.view.y, &p.view.w, &p.view.h); err != nil {
+					t.Fatal(err)
+				}
 				groups[0] = p.view
 			case "g":
 				groups = append(groups, box{})

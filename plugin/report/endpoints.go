@@ -16,8 +16,9 @@ import (
 
 const (
 	// nameWidth and addressWidth are what the columns of a line have: an id
-	// takes 12, a state 9, an age 4, and two spaces lie between.
-	nameWidth    = 22
+	// takes 12, a state 9, an age 4, and two spaces lie between. The longest
+	// address with a port of the host takes 47.
+	nameWidth    = 20
 	addressWidth = width - (12 + 2 + nameWidth + 2 + 9 + 2 + 4 + 2)
 )
 
