@@ -31,6 +31,7 @@ func (s scenario) isFor(version string) bool {
 func scenarios() []scenario {
 	return []scenario{
 		{name: "basic", run: basic},
+		{name: "status", run: statusShown},
 		{name: "pool from the uplink", run: defaultPool},
 		{name: "dual stack", run: dualStack},
 		{name: "IPv6 only by option", run: onlyIPv6ByOption, versions: []string{"20.10", "26.1"}},
