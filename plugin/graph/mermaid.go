@@ -9,6 +9,13 @@ import (
 	"github.com/ndp6/ndp6/plugin/report"
 )
 
+const (
+	// mostPorts is how many of an endpoint a label has, and labelWidth what a
+	// line of a label has room for: Mermaid refuses more than 50,000 characters.
+	mostPorts  = 8
+	labelWidth = 60
+)
+
 // Mermaid writes s as a flowchart in Mermaid's text.
 func Mermaid(w io.Writer, s admin.Status) error {
 	t := build(s)
@@ -74,10 +81,10 @@ func about(e endpoint) []string {
 		ports = append(ports, fmt.Sprintf("%s→%d/%s", h.host, h.port, h.proto))
 	}
 	ports = append(ports, e.opened...)
-	if len(ports) > 0 {
-		text = append(text, strings.Join(ports, ", "))
+	if more := len(ports) - mostPorts; more > 0 {
+		ports = append(ports[:mostPorts:mostPorts], fmt.Sprintf("+%d", more))
 	}
-	return text
+	return append(text, ports...)
 }
 
 // label joins lines to the inside of a quoted label. Mermaid takes # for the
@@ -85,7 +92,7 @@ func about(e endpoint) []string {
 func label(lines ...string) string {
 	entities := strings.NewReplacer("#", "#35;", `"`, "#quot;", "<", "#lt;", ">", "#gt;", "&", "#amp;", "`", "#96;", "\n", " ")
 	for i, l := range lines {
-		lines[i] = entities.Replace(l)
+		lines[i] = entities.Replace(report.Fit(l, labelWidth))
 	}
 	return strings.Join(lines, "<br>")
 }

@@ -163,7 +163,7 @@ func table() []setting {
 			flag: "docker-socket", env: "NDP6_DOCKER_SOCKET", placeholder: "PATH",
 			value: "/run/docker.sock",
 			title: "where Docker is asked what it still has",
-			more:  "What it forgot while the plugin was down is removed then, and ndp6.stable learns names there. none: it is never asked.",
+			more:  "What it forgot while the plugin was down is removed then, and ndp6.stable and ndp6 status learn names there. none: it is never asked.",
 			set: func(s *Settings, v string) error {
 				if v == none || v == "" {
 					return nil
