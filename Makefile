@@ -57,8 +57,9 @@ demo: build ## a private LAN, router and host: create, run, ping, HTTP, clean up
 	@$(GO) run ./plugin/e2e/demo -binary bin/ndp6
 
 .PHONY: screenshot
-screenshot: ## docs/topology.png, the picture in the README
+screenshot: ## open topologies in a browser, and make the picture in the README
 	@scripts/need.sh chromium:chromium fonts-dejavu-core
+	$(GO) test -count=1 -run TestBrowser -v ./plugin/graph
 	scripts/screenshot.sh
 
 .PHONY: fuzz

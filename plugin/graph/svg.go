@@ -97,49 +97,45 @@ func (p *painter) header() {
 	}
 }
 
-// left paints the left column and what is outside, and returns where it ends.
+// left paints the left column and returns where it ends.
 func (p *painter) left() int {
-	y := top
 	for i, u := range p.uplinks {
-		b := box{sideX, y, sideWidth, uplinkHeight}
-		p.group("towards")
-		p.rect("uplink", b, 8)
-		p.text(p.title, "", b.x+16, b.y+25, 180, u.name)
-		p.textEnd(p.small, b.x+b.w-16, b.y+25, 60, "uplink")
-		answers := "no proxy entries"
-		if u.entries > 0 {
-			answers = "answers for " + report.Count(u.entries, "address", "addresses")
-		}
-		p.text(p.small, "dim", b.x+16, b.y+45, b.w-32, answers)
-		p.end()
-		center := uplinkY(i)
-		if i == 0 {
-			p.path("link", "M%d,%d H%d", globeX+28, center, sideX)
-		} else {
-			trunk := frameX - 12
-			p.path("link", "M%d,%d Q%d,%d %d,%d V%d Q%d,%d %d,%d H%d", trunk-bend, uplinkY(0), trunk, uplinkY(0), trunk, uplinkY(0)+bend,
-				center-bend, trunk, center, trunk+bend, center, sideX)
-		}
-		y += b.h + gap
+		p.towards(i, u)
 	}
-	if len(p.ports) > 0 {
-		var lines []string
-		for _, h := range p.ports {
-			lines = append(lines, fmt.Sprintf("%s/%s → %s:%d", h.host, h.proto, h.to, h.port))
-		}
-		y = p.side(y, "host ports", "host", lines)
+	y := uplinkY(len(p.uplinks)) - uplinkHeight/2
+	var ports, drops []string
+	for _, h := range p.ports {
+		ports = append(ports, fmt.Sprintf("%s/%s → %s:%d", h.host, h.proto, h.to, h.port))
 	}
-	if len(p.status.Drops) > 0 {
-		var lines []string
-		for _, d := range p.status.Drops {
-			lines = append(lines, fmt.Sprintf("%d %s", d.Packets, d.Reason))
-		}
-		y = p.side(y, "dropped packets", "bad", lines)
+	for _, d := range p.status.Drops {
+		drops = append(drops, fmt.Sprintf("%d %s", d.Packets, d.Reason))
 	}
-	if len(p.status.Drift) > 0 {
-		y = p.side(y, "drift, to be repaired", "bad", p.status.Drift)
+	y = p.list(y, "host ports", "host", ports)
+	y = p.list(y, "dropped packets", "bad", drops)
+	return p.list(y, "drift, to be repaired", "bad", p.status.Drift)
+}
+
+// towards paints an uplink and its link to what is outside.
+func (p *painter) towards(i int, u uplink) {
+	center := uplinkY(i)
+	b := box{sideX, center - uplinkHeight/2, sideWidth, uplinkHeight}
+	answers := "no proxy entries"
+	if u.entries > 0 {
+		answers = "answers for " + report.Count(u.entries, "address", "addresses")
 	}
-	return y
+	p.group("towards")
+	p.rect("uplink", b, 8)
+	p.text(p.title, "", b.x+16, b.y+25, 180, u.name)
+	p.textEnd(p.small, b.x+b.w-16, b.y+25, 60, "uplink")
+	p.text(p.small, "dim", b.x+16, b.y+45, b.w-32, answers)
+	p.end()
+	if i == 0 {
+		p.path("link", "M%d,%d H%d", globeX+28, center, sideX)
+		return
+	}
+	first, trunk := uplinkY(0), frameX-12 // It branches off the first one's.
+	p.path("link", "M%d,%d Q%d,%d %d,%d V%d Q%d,%d %d,%d H%d", trunk-bend, first, trunk, first, trunk, first+bend,
+		center-bend, trunk, center, trunk+bend, center, sideX)
 }
 
 // uplinkY is the height at which the wires of an uplink are.
@@ -154,11 +150,13 @@ func (p *painter) globe(y int) {
 	p.textMid(p.small, "dim", globeX, y+44, 80, "outside")
 }
 
-// side paints a list below the uplinks and returns where the next one begins.
-func (p *painter) side(y int, title, class string, lines []string) int {
+// list paints lines below the uplinks, if any, and returns where the next list begins.
+func (p *painter) list(y int, title, class string, lines []string) int {
 	const most, step = 16, 17
-	more := len(lines) - most
-	if more > 0 {
+	if len(lines) == 0 {
+		return y
+	}
+	if more := len(lines) - most; more > 0 {
 		lines = append(lines[:most:most], fmt.Sprintf("and %d more", more))
 	}
 	b := box{sideX, y, sideWidth, 36 + len(lines)*step + 8}
