@@ -56,11 +56,13 @@ type Status struct {
 	driver.Status
 	// Pools are those of ndp6's IPAM driver, whether or not a network has them.
 	Pools []ipam.PoolStatus `json:"pools"`
-	// Drops are the packets that the firewall dropped, none where nobody counts.
+	// Drops are the packets that the firewall dropped, largest first; none where
+	// nobody counts.
 	Drops []Drop `json:"drops,omitempty"`
 }
 
-// Drop counts packets that the firewall dropped for one reason.
+// Drop counts packets that the firewall dropped for one reason, the name of
+// its counter.
 type Drop struct {
 	Reason  string `json:"reason"`
 	Packets uint64 `json:"packets"`
