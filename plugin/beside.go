@@ -41,14 +41,8 @@ func newSweeper(s settings.Settings, networks *driver.Driver, addresses *ipam.IP
 func newAdmin(s settings.Settings, p parts, tcp net.Listener, open *closers) []task {
 	started := time.Now().UTC().Truncate(time.Second)
 	server := &admin.Server{
-		Log: p.log,
-		Status: func(ctx context.Context) (admin.Status, error) {
-			status, err := p.networks.Status(ctx)
-			return admin.Status{
-				Schema: admin.Schema, Started: started, Time: time.Now().UTC().Truncate(time.Second),
-				Status: status, Pools: p.addresses.Pools(),
-			}, err
-		},
+		Log:     p.log,
+		Status:  func(ctx context.Context) (admin.Status, error) { return p.status(ctx, started) },
 		Metrics: metrics.NewHandler(func() (metrics.Snapshot, error) { return p.measure(started) }, p.log),
 	}
 	var tasks []task

@@ -1,11 +1,13 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/ndp6/ndp6/driver/ndisc"
 	"github.com/ndp6/ndp6/driver/reconcile"
 	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/plugin/admin"
 	"github.com/ndp6/ndp6/plugin/metrics"
 	"github.com/ndp6/ndp6/plugin/store"
 	"github.com/ndp6/ndp6/plugin/wire"
@@ -64,4 +67,23 @@ func listenMetrics(ctx context.Context, addr string) (net.Listener, error) {
 		err, remedy = syscall.EADDRNOTAVAIL, "the host does not have the address: choose one that ip address lists"
 	}
 	return nil, fmt.Errorf("--metrics-addr (NDP6_METRICS_ADDR) %q: %w: %s", addr, err, remedy)
+}
+
+// status returns what ndp6 status shows.
+func (p parts) status(ctx context.Context, started time.Time) (admin.Status, error) {
+	status, err := p.networks.Status(ctx)
+	dropped, dropsErr := p.host.Drops()
+	s := admin.Status{
+		Schema: admin.Schema, Started: started, Time: time.Now().UTC().Truncate(time.Second),
+		Status: status, Pools: p.addresses.Pools(),
+	}
+	for reason, c := range dropped {
+		if c.Packets > 0 {
+			s.Drops = append(s.Drops, admin.Drop{Reason: reason, Packets: c.Packets})
+		}
+	}
+	slices.SortFunc(s.Drops, func(a, b admin.Drop) int {
+		return cmp.Or(cmp.Compare(b.Packets, a.Packets), cmp.Compare(a.Reason, b.Reason))
+	})
+	return s, errors.Join(err, dropsErr)
 }
