@@ -58,13 +58,6 @@ type options struct {
 	follow       bool
 }
 
-// An option is one -o key: how its value is checked and kept.
-type option struct {
-	set func(o *options, value string) error
-	// use says what a right value looks like.
-	use string
-}
-
 // ownPrefix starts the keys that are ours: one that is unknown is a mistake.
 const ownPrefix = "ndp6."
 
@@ -89,81 +82,26 @@ const (
 	renumberWarn   = "warn"
 )
 
-// knownOptions returns the options by key. Those of Docker's own bridge driver
-// have the meaning that they have there.
-func knownOptions() map[string]option {
-	mtu := option{setMTU, fmt.Sprintf("a number of bytes from %d to %d", minMTU, maxMTU)}
-	return map[string]option{
-		"ndp6.uplink":      {setUplink, "auto, or the name of a link of the host"},
-		"ndp6.mtu":         mtu,
-		"ndp6.dad":         {setDAD, "auto, wait, async or off"},
-		keyMode:            {setMode, "routed, nat, nptv6 or isolated"},
-		keyNDP:             {setNDP, "auto, on or off"},
-		keyHostIPv6:        {setHostIPv6, "a global IPv6 address of the host"},
-		keyOutside:         {setOutside, "auto, or the IPv6 prefix that the pool has outside"},
-		keyInbound:         choice(func(o *options) *bool { return &o.open }, inboundOpen, inboundPublished),
-		"ndp6.guard":       choice(func(o *options) *bool { return &o.unguarded }, "off", "strict"),
-		"ndp6.host_access": choice(func(o *options) *bool { return &o.hostICMPOnly }, "icmp", "all"),
-		keyHostPublish:     choice(func(o *options) *bool { return &o.noHostPorts }, "off", "on"),
-		keyStable:          {setStable, stableName + ": an address made of the container's name"},
-		keyRenumber:        choice(func(o *options) *bool { return &o.follow }, renumberFollow, renumberWarn),
-
-		"com.docker.network.driver.mtu":                  mtu,
-		"com.docker.network.bridge.name":                 {setBridge, "a link name of 1 to 15 bytes without spaces, slashes, colons and percent signs"},
-		"com.docker.network.bridge.enable_icc":           no(func(o *options) *bool { return &o.isolated }),
-		"com.docker.network.bridge.enable_ip_masquerade": no(func(o *options) *bool { return &o.noMasquerade }),
-		"com.docker.network.bridge.host_binding_ipv4":    {setHostBinding4, "an IPv4 address of the host"},
-		keyGatewayMode6: {setGatewayMode6, "routed, nat or isolated"},
-		"com.docker.network.bridge.gateway_mode_ipv4": {only("nat"), "nat: IPv4 is not routed"},
-	}
-}
-
-// choice is an option of two values, the second of which is the default.
-func choice(field func(*options) *bool, set, unset string) option {
-	return option{func(o *options, value string) error {
-		if value != set && value != unset {
-			return errValue
-		}
-		*field(o) = value == set
-		return nil
-	}, unset + " or " + set}
-}
-
-// no is an option that is true by default, kept as its opposite.
-func no(field func(*options) *bool) option {
-	return option{func(o *options, value string) error {
-		on, err := strconv.ParseBool(value)
-		*field(o) = !on
-		return err
-	}, "true or false"}
-}
-
 // parseOptions checks the options of a CreateNetwork request. Values that are
 // not given get their defaults.
 func parseOptions(generic map[string]any, defaultUplink string, log *slog.Logger) (options, error) {
 	o := options{uplink: defaultUplink, dad: dadAuto}
-	all := knownOptions()
 	// Sorted, so that two mistakes are always reported in the same order.
 	for _, key := range slices.Sorted(maps.Keys(generic)) {
-		opt, ok := all[key]
+		opt, ok := find(key)
 		if !ok {
 			if strings.HasPrefix(key, ownPrefix) {
-				return options{}, fmt.Errorf("option %q is unknown: use one of %s", key, strings.Join(ownKeys(all), ", "))
+				return options{}, fmt.Errorf("option %q is unknown: use one of %s", key, strings.Join(ownKeys(), ", "))
 			}
 			log.Warn("option ignored", "key", key)
 			continue
 		}
 		value := fmt.Sprint(generic[key])
 		if err := opt.set(&o, value); err != nil {
-			return options{}, fmt.Errorf("option %s=%q is not right: use %s", key, value, opt.use)
+			return options{}, fmt.Errorf("option %s=%q is not right: use %s", key, value, opt.Value)
 		}
 	}
 	return o, nil
-}
-
-func ownKeys(all map[string]option) []string {
-	keys := slices.Sorted(maps.Keys(all))
-	return slices.DeleteFunc(keys, func(k string) bool { return !strings.HasPrefix(k, ownPrefix) })
 }
 
 // parseEndpointOptions checks the options of a CreateEndpoint request and
@@ -175,14 +113,14 @@ func parseEndpointOptions(given map[string]any, open bool) (bool, error) {
 		if !strings.HasPrefix(key, ownPrefix) {
 			continue
 		}
-		if key != keyInbound {
+		opt, ok := find(key)
+		if !ok || !opt.Endpoint {
 			return false, fmt.Errorf("endpoint option %q is unknown: the only one of endpoints is %s; others are set with docker network create -o", key, keyInbound)
 		}
-		opt := knownOptions()[key]
 		var o options
 		value := fmt.Sprint(given[key])
 		if err := opt.set(&o, value); err != nil {
-			return false, fmt.Errorf("endpoint option %s=%q is not right: use %s", key, value, opt.use)
+			return false, fmt.Errorf("endpoint option %s=%q is not right: use %s", key, value, opt.Value)
 		}
 		open = o.open
 	}

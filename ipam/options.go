@@ -19,7 +19,59 @@ const (
 	// Of the pool that is chosen where none is given.
 	optionSource    = "ndp6.source"
 	optionPrefixLen = "ndp6.prefix_len"
+
+	withoutIPv4 = "none" // the one value of optionIPv4
 )
+
+// Option describes a --ipam-opt key, for people.
+type Option struct {
+	Key string
+	// Value says what a right value looks like.
+	Value string
+	// Default is what holds without the option, in words.
+	Default string
+	// Text is what the option is for.
+	Text string
+}
+
+// Options returns all options that pools have, in the order of the reference.
+func Options() []Option {
+	return []Option{
+		{
+			Key: optionIID, Value: words(alloc.Modes()), Default: "the setting `--iid`",
+			Text: "What an address is made of. `name`, the container's name, needs Docker 29.",
+		},
+		{
+			Key: optionSource, Value: words(source.Froms()), Default: "the setting `--pool-source`",
+			Text: "Where a pool without `--subnet` comes from. `auto` is the first of the others that there is.",
+		},
+		{
+			Key: optionPrefixLen, Value: "a number from 64 to 126", Default: "the setting `--prefix-len`",
+			Text: "Length of such a pool. Beyond 80, addresses are numbered one by one.",
+		},
+		{
+			Key: optionIPv4, Value: withoutIPv4, Default: "IPv4 beside IPv6",
+			Text: "No IPv4 on this network, for Docker before 28.",
+		},
+	}
+}
+
+func words[T ~string](values []T) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	return strings.Join(texts, ", ")
+}
+
+func optionKeys() []string {
+	var keys []string
+	for _, o := range Options() {
+		keys = append(keys, o.Key)
+	}
+	slices.Sort(keys)
+	return keys
+}
 
 // poolOptions are the checked options of a RequestPool.
 type poolOptions struct {
@@ -53,11 +105,11 @@ func (o *poolOptions) set(key, value string) (err error) {
 	case optionPrefixLen:
 		o.wish.Bits, err = source.ParseBits(value)
 	case optionIPv4:
-		if o.noIPv4 = value == "none"; !o.noIPv4 {
-			err = fmt.Errorf("value %q is unknown: use none, or leave the option out", value)
+		if o.noIPv4 = value == withoutIPv4; !o.noIPv4 {
+			err = fmt.Errorf("value %q is unknown: use %s, or leave the option out", value, withoutIPv4)
 		}
 	default:
-		err = fmt.Errorf("option is unknown: use one of %s", strings.Join([]string{optionIID, optionIPv4, optionPrefixLen, optionSource}, ", "))
+		err = fmt.Errorf("option is unknown: use one of %s", strings.Join(optionKeys(), ", "))
 	}
 	return err
 }

@@ -56,7 +56,7 @@ func table() []setting {
 			flag: "pools", env: "NDP6_POOLS", placeholder: "PREFIX,...", list: true,
 			value: "",
 			title: "IPv6 blocks for networks without an IPv6 --subnet",
-			more:  "Of any length, tried in their order. Each network gets a /80, or what --prefix-len says.",
+			more:  "Of any length, such as a provider's /48 or /56, and tried in their order. Each network gets a /80, or what --prefix-len says.",
 			set: func(s *Settings, v string) (err error) {
 				s.Pools, err = parsePools(v, ipv6())
 				return err
@@ -67,7 +67,7 @@ func table() []setting {
 			value: string(source.Auto),
 			title: "where pools of networks without an IPv6 --subnet come from",
 			more: "block: --pools. uplink: its global on-link prefix. routed: a global prefix that is routed to the host. ula: a random unique local /48.\n" +
-				"      auto: the first of these that there is. A network's own is --ipam-opt ndp6.source=SOURCE.",
+				"auto: the first of these that there is. A network's own is --ipam-opt ndp6.source=SOURCE.",
 			set: func(s *Settings, v string) (err error) {
 				s.PoolSource, err = source.ParseFrom(v)
 				return err
@@ -207,19 +207,38 @@ func table() []setting {
 	}
 }
 
-// Reference returns the description of every setting, for people.
+// Setting describes one setting, for people.
+type Setting struct {
+	Flag, Env string
+	// Placeholder stands for the value.
+	Placeholder string
+	// Default is empty where there is none.
+	Default string
+	// Title says in a line what it is, More what the title leaves open.
+	Title, More string
+}
+
+// All returns the description of every setting.
+func All() []Setting {
+	var all []Setting
+	for _, s := range table() {
+		all = append(all, Setting{s.flag, s.env, s.placeholder, s.value, s.title, s.more})
+	}
+	return all
+}
+
+// Reference returns the description of every setting, as a command prints it.
 func Reference() string {
 	var b strings.Builder
-	for i, s := range table() {
+	for i, s := range All() {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		value := s.value
-		if value == "" {
-			value = "none"
+		if s.Default == "" {
+			s.Default = "none"
 		}
 		fmt.Fprintf(&b, "  --%s %s\n      %s\n      %s\n      environment %s, default %s\n",
-			s.flag, s.placeholder, s.title, s.more, s.env, value)
+			s.Flag, s.Placeholder, s.Title, strings.ReplaceAll(s.More, "\n", "\n      "), s.Env, s.Default)
 	}
 	return b.String()
 }
