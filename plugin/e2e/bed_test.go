@@ -154,12 +154,7 @@ func (b *bed) clean() {
 	for _, c := range b.closers { // Their sockets keep sandboxes.
 		b.ok(c.Close())
 	}
-	if ids := strings.Fields(b.docker("ps", "-aq")); len(ids) > 0 {
-		b.docker(append([]string{"rm", "-f"}, ids...)...)
-	}
-	for name := range strings.FieldsSeq(b.docker("network", "ls", "--filter", "type=custom", "--format", "{{.Name}}")) {
-		b.docker("network", "rm", name)
-	}
+	b.removeAll()
 	// A bridge or veth that goes takes its sysctls with it a moment later.
 	// Docker leaks leases, such as those of a container that got only one of its
 	// addresses: they stay until the next sweep.
@@ -173,6 +168,17 @@ func (b *bed) clean() {
 		time.Sleep(100 * time.Millisecond)
 	}
 	b.Errorf("the host and the plugin's records are not what they were before the scenario (-before +after):\n%s", diff)
+}
+
+// removeAll removes all containers and networks.
+func (b *bed) removeAll() {
+	b.Helper()
+	if ids := strings.Fields(b.docker("ps", "-aq")); len(ids) > 0 {
+		b.docker(append([]string{"rm", "-f"}, ids...)...)
+	}
+	for name := range strings.FieldsSeq(b.docker("network", "ls", "--filter", "type=custom", "--format", "{{.Name}}")) {
+		b.docker("network", "rm", name)
+	}
 }
 
 func (b *bed) snapshot() string {

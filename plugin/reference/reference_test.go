@@ -135,7 +135,7 @@ func poolOptions(shown func(key string) bool) string {
 	return b.String()
 }
 
-func settingsTable(shown func(flag string) bool) string {
+func settingsTable(shown func(key string) bool) string {
 	b := header("Flag", "Environment", "Default", "")
 	for _, s := range settings.All() {
 		if shown(s.Flag) {

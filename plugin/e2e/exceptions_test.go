@@ -1,0 +1,106 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// An exception is a block that is not run as it stands.
+type exception struct {
+	why string
+	// check is what is looked at instead, everywhere and without root.
+	check func(*testing.T, block) error
+	// shows, if any, are commands for a lab host: what the last one prints has
+	// the shape of the block.
+	shows string
+}
+
+// example is what the documents' pictures of a host show.
+const example = `docker network create -d ndp6 --ipam-driver ndp6 --ipv6 web
+docker run -d --network web --name www -p 8080:80 nginx
+`
+
+// exceptions are the blocks that are not run as they stand, by document and
+// first line.
+func exceptions() map[string]map[string]exception {
+	return map[string]map[string]exception{
+		"README.md": {
+			"make demo     # a private LAN, router and host on this machine: create, run, ping, HTTP, clean up": {
+				why: "it makes a lab of its own", check: makes,
+			},
+			"router                     Docker host                              container": {why: "a picture", check: picture},
+			"make install        # builds, then: docker plugin create ndp6-net, docker plugin enable ndp6-net": {
+				why: "the scenario of the managed plugin does it", check: makes,
+			},
+			"make build": {why: "every lab host runs the binary so", check: syntax},
+		},
+		"docs/firewall.md": {
+			"firewall-cmd --permanent --new-zone=ndp6 && firewall-cmd --permanent --zone=ndp6 --set-target=ACCEPT": {
+				why: "the scenario of firewalld has one", check: syntax,
+			},
+		},
+		"docs/status.md": {
+			"ndp6 status [--json] [--state-dir DIR]": {why: "a synopsis", check: syntax},
+			"network 4f1c2a9b7d30  bridge nd-4f1c2a9b7d30  uplink eth0": {
+				why: "an output", check: picture, shows: example + "ndp6 status",
+			},
+			"ndp6 status --json | jq -e '.problems == [] and .warnings == [] and .drift == [] and all(.endpoints[]; .withdrawn == [])'": {
+				why: "the roots have no jq", check: syntax,
+			},
+			"docker plugin disable ndp6-net": {why: "there is no managed plugin beside the service", check: syntax},
+			"Error response from daemon: endpoint with name c1 already exists in network n": {
+				why: "a message of Docker's", check: picture,
+			},
+			"docker rm -f c1": {why: "it mends what has to be broken first", check: syntax},
+		},
+	}
+}
+
+// syntax has a shell read the block.
+func syntax(t *testing.T, b block) error {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-n")
+	cmd.Stdin = strings.NewReader(b.text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("bash -n: %w: %s", err, out)
+	}
+	return nil
+}
+
+// makes wants the targets of the Makefile that the block makes.
+func makes(t *testing.T, b block) error {
+	t.Helper()
+	for line := range strings.SplitSeq(b.text, "\n") {
+		command, _, _ := strings.Cut(line, "#")
+		words := strings.Fields(command)
+		if len(words) < 2 || words[0] != "make" {
+			return fmt.Errorf("%q makes nothing", line)
+		}
+		if err := dryRun(t.Context(), words[1:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dryRun(ctx context.Context, targets []string) error {
+	cmd := exec.CommandContext(ctx, "make", append([]string{"-C", "../..", "-n"}, targets...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("make -n %s: %w: %s", strings.Join(targets, " "), err, out)
+	}
+	return nil
+}
+
+// picture wants nothing in the block that looks like a command.
+func picture(_ *testing.T, b block) error {
+	for line := range strings.SplitSeq(b.text, "\n") {
+		if isRunnable(line) {
+			return errors.New("there is a command in it: " + line)
+		}
+	}
+	return nil
+}
