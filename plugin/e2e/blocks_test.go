@@ -39,13 +39,18 @@ func documents(t *testing.T) []string {
 	return names
 }
 
-func readBlocks(t *testing.T, file string) []block {
+func readDocument(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("../..", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parseBlocks(file, string(data))
+	return string(data)
+}
+
+func readBlocks(t *testing.T, file string) []block {
+	t.Helper()
+	return parseBlocks(file, readDocument(t, file))
 }
 
 var listItem = regexp.MustCompile(`^(-|\*|[0-9]+\.) `)
