@@ -71,7 +71,11 @@ func (b *bed) follow(blocks []block) {
 				for _, c := range commands[:len(commands)-1] {
 					b.doc(block, c)
 				}
-				b.shows(block, step{commands[len(commands)-1], block.text})
+				last := step{commands[len(commands)-1], block.text}
+				if steps, ok := block.steps(); ok {
+					last.output = steps[0].output
+				}
+				b.shows(block, last)
 			}
 			continue
 		}
@@ -147,6 +151,7 @@ func shape(line string) string {
 		{`[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(/\d+)?`, "IPv-SIX"},
 		{`\b\d+\.\d+\.\d+\.\d+(/\d+)?`, "IPv-FOUR"},
 		{`\b[0-9a-f]{12,}\b`, "ID"},
+		{`\b(\d+(\.\d+)?(ms|[dhms]))+\b`, "TIME"},
 		{`\d+`, "N"},
 	} {
 		line = regexp.MustCompile(r.pattern).ReplaceAllString(line, r.name)
@@ -159,6 +164,7 @@ func TestShape(t *testing.T) {
 		{"network 4f1c2a9b7d30  bridge nd-4f1c2a9b7d30  uplink eth0", "network 0123456789ab  bridge nd-0123456789ab  uplink eth1"},
 		{"9a6c1f20b5e1  yes     02:42:ac:11:00:02  2001:db8:1:0:a:242:ac11:2", "0123456789ab yes 02:42:ac:11:00:1f 2001:db8:1::a:42"},
 		{"  [::]:8080->80/tcp", "[::]:80->8080/tcp"},
+		{"9a6c1f20b5e1  www  running  2h  80/tcp", "0123456789ab  www  running  1m30s  80/tcp"},
 		{"pool 10.166.0.0/24  gateway 10.166.0.1", "pool 10.1.2.0/24 gateway 10.1.2.1"},
 	} {
 		if a, b := shape(tt.document), shape(tt.host); a != b {
