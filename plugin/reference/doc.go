@@ -1,5 +1,6 @@
-// Package reference has a test only. It writes what the code says of options
-// and settings into the documents, and fails where they say something else:
+// Package reference has tests only. They write what the code says of options
+// and settings into the documents, and fail where those or config.json say
+// something else:
 //
 //	go test ./plugin/reference -update
 package reference
