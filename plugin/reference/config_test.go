@@ -34,7 +34,7 @@ func TestManagedPlugin(t *testing.T) {
 	}
 	for _, s := range settings.All() {
 		switch s.Flag {
-		case "socket", "state-dir", "sysctl-dir", "docker-socket":
+		case "socket", "state-dir", "sysctl-dir", "sysctl-dropin", "docker-socket": // paths, of which it has only its own
 		default:
 			want[s.Env] = s.Default
 		}
