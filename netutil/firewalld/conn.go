@@ -11,10 +11,12 @@
 package firewalld
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 
@@ -57,7 +59,7 @@ type Conn struct {
 func Dial(ctx context.Context) (*Conn, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, end)
-	bus, err := dbus.ConnectSystemBus(dbus.WithContext(life))
+	bus, err := dbus.Connect(busAddress(), dbus.WithContext(life))
 	if err != nil {
 		end()
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
@@ -75,6 +77,12 @@ func Dial(ctx context.Context) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// busAddress is that of the system's bus. The library's own look for it ends in
+// an error that cannot be told from others where there is none.
+func busAddress() string {
+	return cmp.Or(os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"), "unix:path=/run/dbus/system_bus_socket")
 }
 
 // start subscribes to what Watch waits for and asks whether firewalld runs, in

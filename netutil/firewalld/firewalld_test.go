@@ -3,15 +3,20 @@ package firewalld_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/ndp6/ndp6/netutil/firewalld"
+	"github.com/ndp6/ndp6/netutil/nettest"
 )
 
 func dial(t *testing.T) *firewalld.Conn {
@@ -219,6 +224,25 @@ func TestNotRunning(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("no bus where the system's is", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			nettest.Unavailable(t, "hiding /run needs root")
+		}
+		t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "")
+		dialed := make(chan error, 1)
+		go func() {
+			runtime.LockOSThread() // And never unlocked, so that the thread ends with what it sees.
+			if err := hideRun(); err != nil {
+				dialed <- err
+				return
+			}
+			_, err := firewalld.Dial(t.Context())
+			dialed <- err
+		}()
+		if err := <-dialed; !errors.Is(err, firewalld.ErrNotRunning) {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("no firewalld", func(t *testing.T) {
 		startBus(t)
 		if _, err := firewalld.Dial(t.Context()); !errors.Is(err, firewalld.ErrNotRunning) {
@@ -244,6 +268,20 @@ func TestNotRunning(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// hideRun covers /run for the calling thread alone.
+func hideRun() error {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("unshare: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := unix.Mount("none", "/run", "tmpfs", 0, ""); err != nil {
+		return fmt.Errorf("hide /run: %w", err)
+	}
+	return nil
 }
 
 func TestWatchEnds(t *testing.T) {
