@@ -1,5 +1,6 @@
 // Package ndp sends and hears neighbor discovery packets on a link (RFC 4861,
-// RFC 4862): it announces an address, and asks whether another host has it.
+// RFC 4862): it announces an address, asks whether another host has it, whether
+// routers are there, and whether they find an address.
 //
 // It does not answer solicitations; the kernel's proxy entries do.
 package ndp

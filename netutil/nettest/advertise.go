@@ -37,6 +37,13 @@ func Advertise(tb testing.TB, link string, m RA) {
 		tb.Fatal(err)
 	}
 	defer conn.Close()
+	if err := conn.WriteTo(m.message(), nil, netip.IPv6LinkLocalAllNodes()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// message is m as it is sent.
+func (m RA) message() *ndp.RouterAdvertisement {
 	ra := &ndp.RouterAdvertisement{RouterLifetime: m.Router}
 	for _, p := range m.Prefixes {
 		ra.Options = append(ra.Options, &ndp.PrefixInformation{
@@ -45,9 +52,7 @@ func Advertise(tb testing.TB, link string, m RA) {
 			PreferredLifetime: p.Preferred, ValidLifetime: p.Valid,
 		})
 	}
-	if err := conn.WriteTo(ra, nil, netip.IPv6LinkLocalAllNodes()); err != nil {
-		tb.Fatal(err)
-	}
+	return ra
 }
 
 // LAN makes eth0 in the test's namespace, with the MAC 02:42:00:00:00:05, and
