@@ -43,6 +43,19 @@ func Do(path string, fn func() error) error {
 	})
 }
 
+// Private calls fn on a thread that is in a namespace of its own, which ends
+// with what fn leaves open there, and returns fn's error. It takes CAP_SYS_ADMIN.
+func Private(fn func() error) error {
+	return onThread(func() error {
+		ns, err := netns.New()
+		if err != nil {
+			return fmt.Errorf("make a network namespace: %w", err)
+		}
+		defer ns.Close()
+		return fn()
+	})
+}
+
 // Allowed returns why this process cannot enter other namespaces, nil if it
 // can: it takes CAP_SYS_ADMIN.
 func Allowed() error { return Do("/proc/self/ns/net", func() error { return nil }) }

@@ -74,3 +74,22 @@ func TestDoErrors(t *testing.T) {
 		t.Errorf("error of the function: got %v", err)
 	}
 }
+
+func TestPrivate(t *testing.T) {
+	nettest.Enter(t)
+	nettest.Run(t, "ip link add here type bridge")
+	var inside []string
+	if err := netns.Private(func() (err error) {
+		inside, err = links()
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"lo"}, inside); diff != "" {
+		t.Errorf("links inside (-want +got):\n%s", diff)
+	}
+	own := errors.New("own error")
+	if err := netns.Private(func() error { return own }); !errors.Is(err, own) {
+		t.Errorf("error of the function: got %v", err)
+	}
+}

@@ -249,3 +249,19 @@ func TestRemove(t *testing.T) {
 		}
 	}
 }
+
+func TestMissing(t *testing.T) {
+	nettest.Enter(t)
+	c, err := nft.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	before := nettest.Run(t, "nft list ruleset")
+	if err := c.Missing(); err != nil {
+		t.Errorf("this kernel has all that the tests of this package use, got %v", err)
+	}
+	if diff := cmp.Diff(before, nettest.Run(t, "nft list ruleset")); diff != "" {
+		t.Errorf("asking changed the rules (-before +after):\n%s", diff)
+	}
+}

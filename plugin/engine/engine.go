@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -74,6 +75,30 @@ func (c *Client) Daemon(ctx context.Context) (Daemon, error) {
 	}
 	state := answer.Swarm.LocalNodeState
 	return Daemon{ID: answer.ID, Swarm: state != "" && state != "inactive"}, nil
+}
+
+// A Release is which Docker answers, and what it runs as.
+type Release struct {
+	// Version is such as 28.5.2, with what a distribution adds to it.
+	Version string
+	// Rootless is set where the daemon runs without root.
+	Rootless bool
+}
+
+// Release returns which Docker answers.
+func (c *Client) Release(ctx context.Context) (Release, error) {
+	const path = "/info"
+	var answer struct {
+		ServerVersion   string
+		SecurityOptions []string
+	}
+	if err := c.get(ctx, path, &answer); err != nil {
+		return Release{}, err
+	}
+	if answer.ServerVersion == "" {
+		return Release{}, c.wrap(path, errors.New("the answer has no ServerVersion"))
+	}
+	return Release{Version: answer.ServerVersion, Rootless: slices.Contains(answer.SecurityOptions, "name=rootless")}, nil
 }
 
 // A Network is one of the daemon's networks, of any driver.

@@ -191,3 +191,25 @@ func wantError(t *testing.T, err error, part string) {
 		t.Errorf("error %v, want one with %q", err, part)
 	}
 }
+
+func TestRelease(t *testing.T) {
+	for _, tt := range []struct {
+		name, answer string
+		want         engine.Release
+		err          string
+	}{
+		{"Debian's", `{"ID":"a","ServerVersion":"28.5.2+dfsg4","SecurityOptions":["name=seccomp,profile=builtin","name=cgroupns"]}`, engine.Release{Version: "28.5.2+dfsg4"}, ""},
+		{"rootless", `{"ServerVersion":"29.0.0","SecurityOptions":["name=rootless"]}`, engine.Release{Version: "29.0.0", Rootless: true}, ""},
+		{"no version", `{}`, engine.Release{}, "the answer has no ServerVersion"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := answers(t, map[string]string{"/info": tt.answer}).Release(t.Context())
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("release (-want +got):\n%s", diff)
+			}
+			if (err == nil) != (tt.err == "") || err != nil && !strings.HasSuffix(err.Error(), tt.err) {
+				t.Errorf("error %v, want %q", err, tt.err)
+			}
+		})
+	}
+}

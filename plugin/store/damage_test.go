@@ -97,7 +97,7 @@ func TestSchema(t *testing.T) {
 	for _, tt := range []struct{ name, version, err string }{
 		{
 			name: "newer", version: "2",
-			err: "its schema version is 2, this ndp6 knows 1: install the version of ndp6 that wrote it, or move the file away to start empty",
+			err: "a newer ndp6 wrote the file: its schema version is 2, this one knows 1: install the version of ndp6 that wrote it, or move the file away to start empty",
 		},
 		{
 			name: "none", version: "",

@@ -24,11 +24,14 @@ const (
 	lockPoll = 20 * time.Millisecond
 )
 
-// errDamaged is wrapped by the error of a file whose content makes no sense.
-var errDamaged = errors.New("the file is damaged")
-
-// errLocked says that another process uses the file.
-var errLocked = errors.New("the file is locked")
+var (
+	// ErrDamaged is wrapped by the error of a file whose content makes no sense.
+	ErrDamaged = errors.New("the file is damaged")
+	// ErrLocked is wrapped where another process uses the file.
+	ErrLocked = errors.New("the file is locked")
+	// ErrNewer is wrapped where a newer ndp6 wrote the file.
+	ErrNewer = errors.New("a newer ndp6 wrote the file")
+)
 
 // durability says whether a commit waits for the disk.
 type durability bool
@@ -57,7 +60,7 @@ func openFile(path string, d durability, steps []migration) (*file, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		err = create(path, version(steps))
 	case err == nil && info.Size() == 0:
-		err = fmt.Errorf("%w: it is empty", errDamaged) // For bbolt it would be a new one.
+		err = fmt.Errorf("%w: it is empty", ErrDamaged) // For bbolt it would be a new one.
 	}
 	if err != nil {
 		return nil, f.explain(err)
@@ -159,7 +162,7 @@ func lock(f *os.File) error {
 		case !errors.Is(err, syscall.EWOULDBLOCK):
 			return err
 		case time.Now().After(end):
-			return errLocked
+			return ErrLocked
 		}
 	}
 }
@@ -167,12 +170,12 @@ func lock(f *os.File) error {
 // explain says which file cannot be opened and what the operator can do.
 func (f *file) explain(err error) error {
 	switch {
-	case errors.Is(err, errLocked):
+	case errors.Is(err, ErrLocked):
 		return fmt.Errorf("open store %s: another process uses it: stop that one (is ndp6 running already, as a service or a managed plugin?), or choose another --state-dir", f.path)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		err = fmt.Errorf("%w: %w", errDamaged, err)
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, ErrDamaged) {
 		return fmt.Errorf("open store %s: %w: restore it from a backup, or move it away to start empty and make the networks of ndp6 again", f.path, err)
 	}
 	return fmt.Errorf("open store %s: %w", f.path, err)
@@ -201,7 +204,7 @@ func guard(do func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errDamaged, p)
+			err = fmt.Errorf("%w: %v", ErrDamaged, p)
 		}
 	}()
 	return do()

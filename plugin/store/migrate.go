@@ -42,7 +42,7 @@ func (f *file) migrate(steps []migration) error {
 	case err != nil || have == want:
 		return err
 	case have > want:
-		return fmt.Errorf("its schema version is %d, this ndp6 knows %d: install the version of ndp6 that wrote it, or move the file away to start empty", have, want)
+		return fmt.Errorf("%w: its schema version is %d, this one knows %d: install the version of ndp6 that wrote it, or move the file away to start empty", ErrNewer, have, want)
 	}
 	backup := fmt.Sprintf("%s.schema-%d", f.path, have)
 	if err := f.copyTo(backup); err != nil {
@@ -76,12 +76,12 @@ func (f *file) copyTo(path string) error {
 func getVersion(tx *bolt.Tx) (int, error) {
 	meta := tx.Bucket([]byte(metaBucket))
 	if meta == nil {
-		return 0, fmt.Errorf("%w: it has no schema version, ndp6 did not make it", errDamaged)
+		return 0, fmt.Errorf("%w: it has no schema version, ndp6 did not make it", ErrDamaged)
 	}
 	text := string(meta.Get([]byte(schemaKey)))
 	v, err := strconv.Atoi(text)
 	if err != nil || v < 1 {
-		return 0, fmt.Errorf("%w: its schema version is %q", errDamaged, text)
+		return 0, fmt.Errorf("%w: its schema version is %q", ErrDamaged, text)
 	}
 	return v, nil
 }

@@ -94,7 +94,7 @@ func TestMigration(t *testing.T) {
 	t.Log("the older version is told, and can go on with the copy")
 	path := filepath.Join(dir, "state.db")
 	_, err = store.Open(dir, "one", quiet)
-	checkError(t, err, "open store "+path+": its schema version is 3, this ndp6 knows 1: install the version of ndp6 that wrote it, or move the file away to start empty")
+	checkError(t, err, "open store "+path+": a newer ndp6 wrote the file: its schema version is 3, this one knows 1: install the version of ndp6 that wrote it, or move the file away to start empty")
 	back := t.TempDir()
 	rewriteTo(t, path+".schema-1", filepath.Join(back, "state.db"))
 	old, err := store.Lasting[oldLease](open(t, back, "one"), "leases").All()

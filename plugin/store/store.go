@@ -62,7 +62,7 @@ func openBoot(dir, bootID string, log *slog.Logger, steps []migration) (*file, e
 		return nil, err
 	}
 	f, err := openFile(path, volatile, steps)
-	if !errors.Is(err, errDamaged) {
+	if !errors.Is(err, ErrDamaged) {
 		return f, err
 	}
 	aside := path + ".damaged"

@@ -63,7 +63,7 @@ func verify(r io.ReaderAt, size int64) error {
 		return err
 	}
 	if have := size / h.pageSize; uint64(have) < h.pages {
-		return fmt.Errorf("%w: it has %d of %d pages", errDamaged, have, h.pages)
+		return fmt.Errorf("%w: it has %d of %d pages", ErrDamaged, have, h.pages)
 	}
 	v := &verifier{file: r, head: h, used: make([]bool, h.pages)}
 	if err := v.tree(h.root, bucketElement, nil, nil); err != nil {
@@ -93,7 +93,7 @@ func readHead(r io.ReaderAt) (head, error) {
 		}
 	}
 	if newest.pageSize == 0 {
-		return head{}, fmt.Errorf("%w: it does not begin as a database does", errDamaged)
+		return head{}, fmt.Errorf("%w: it does not begin as a database does", ErrDamaged)
 	}
 	return newest, nil
 }
@@ -138,7 +138,7 @@ type page struct {
 // read returns the run of pages that begins at id, and notes that it is in use.
 func (v *verifier) read(id uint64) (page, error) {
 	if id < firstPage || id >= v.head.pages {
-		return page{}, fmt.Errorf("%w: a page is number %d of %d", errDamaged, id, v.head.pages)
+		return page{}, fmt.Errorf("%w: a page is number %d of %d", ErrDamaged, id, v.head.pages)
 	}
 	b := make([]byte, v.head.pageSize)
 	if _, err := v.file.ReadAt(b, int64(id)*v.head.pageSize); err != nil {
@@ -147,11 +147,11 @@ func (v *verifier) read(id uint64) (page, error) {
 	p := page{id: native.Uint64(b), flags: native.Uint16(b[8:]), count: int(native.Uint16(b[10:]))}
 	more := uint64(native.Uint32(b[12:]))
 	if p.id != id || more >= v.head.pages-id {
-		return page{}, fmt.Errorf("%w: page %d says that it is number %d and %d more", errDamaged, id, p.id, more)
+		return page{}, fmt.Errorf("%w: page %d says that it is number %d and %d more", ErrDamaged, id, p.id, more)
 	}
 	for i := id; i <= id+more; i++ {
 		if v.used[i] {
-			return page{}, fmt.Errorf("%w: page %d is used twice", errDamaged, i)
+			return page{}, fmt.Errorf("%w: page %d is used twice", ErrDamaged, i)
 		}
 		v.used[i] = true
 	}
@@ -178,12 +178,12 @@ func (v *verifier) tree(id uint64, kind uint32, low, high []byte) error {
 	case branchPage:
 		return v.branch(p, kind, low, high)
 	}
-	return fmt.Errorf("%w: page %d has flags %#x", errDamaged, id, p.flags)
+	return fmt.Errorf("%w: page %d has flags %#x", ErrDamaged, id, p.flags)
 }
 
 func (v *verifier) branch(p page, kind uint32, low, high []byte) error {
 	if p.count == 0 {
-		return fmt.Errorf("%w: page %d leads nowhere", errDamaged, p.id)
+		return fmt.Errorf("%w: page %d leads nowhere", ErrDamaged, p.id)
 	}
 	keys := make([][]byte, p.count)
 	for i := range keys {
@@ -228,7 +228,7 @@ func (v *verifier) leaf(p page, kind uint32, low, high []byte) error {
 		}
 		if native.Uint32(e) != kind {
 			// bbolt would find no bucket of this name, and that is an empty one.
-			return fmt.Errorf("%w: element %d of page %d has flags %#x", errDamaged, i, p.id, native.Uint32(e))
+			return fmt.Errorf("%w: element %d of page %d has flags %#x", ErrDamaged, i, p.id, native.Uint32(e))
 		}
 		if kind == recordElement {
 			continue
@@ -243,14 +243,14 @@ func (v *verifier) leaf(p page, kind uint32, low, high []byte) error {
 // bucket verifies a bucket: small ones are a page within the value.
 func (v *verifier) bucket(id uint64, value []byte) error {
 	if len(value) < bucketHeader {
-		return fmt.Errorf("%w: a bucket on page %d has %d bytes", errDamaged, id, len(value))
+		return fmt.Errorf("%w: a bucket on page %d has %d bytes", ErrDamaged, id, len(value))
 	}
 	if root := native.Uint64(value); root != 0 {
 		return v.tree(root, recordElement, nil, nil)
 	}
 	b := value[bucketHeader:]
 	if len(b) < pageHeader || native.Uint16(b[8:]) != leafPage {
-		return fmt.Errorf("%w: a bucket on page %d is no page", errDamaged, id)
+		return fmt.Errorf("%w: a bucket on page %d is no page", ErrDamaged, id)
 	}
 	return v.leaf(page{id: id, flags: leafPage, count: int(native.Uint16(b[10:])), body: b}, recordElement, nil, nil)
 }
@@ -259,7 +259,7 @@ func (v *verifier) bucket(id uint64, value []byte) error {
 func (p page) element(i int) ([]byte, error) {
 	at := pageHeader + i*elementSize
 	if at+elementSize > len(p.body) {
-		return nil, fmt.Errorf("%w: page %d has no room for %d elements", errDamaged, p.id, p.count)
+		return nil, fmt.Errorf("%w: page %d has no room for %d elements", ErrDamaged, p.id, p.count)
 	}
 	return p.body[at : at+elementSize], nil
 }
@@ -269,7 +269,7 @@ func (p page) slices(i int, pos, keySize, valueSize uint32) (key, value []byte, 
 	at := uint64(pageHeader+i*elementSize) + uint64(pos)
 	end := at + uint64(keySize) + uint64(valueSize)
 	if end > uint64(len(p.body)) {
-		return nil, nil, fmt.Errorf("%w: element %d of page %d ends beyond it", errDamaged, i, p.id)
+		return nil, nil, fmt.Errorf("%w: element %d of page %d ends beyond it", ErrDamaged, i, p.id)
 	}
 	return p.body[at : at+uint64(keySize)], p.body[at+uint64(keySize) : end], nil
 }
@@ -282,7 +282,7 @@ func (p page) checkOrder(keys [][]byte, low, high []byte) error {
 			i == 0 && bytes.Compare(key, low) < 0,
 			i > 0 && bytes.Compare(key, keys[i-1]) <= 0,
 			high != nil && bytes.Compare(key, high) >= 0:
-			return fmt.Errorf("%w: key %d of page %d is out of order", errDamaged, i, p.id)
+			return fmt.Errorf("%w: key %d of page %d is out of order", ErrDamaged, i, p.id)
 		}
 	}
 	return nil
@@ -296,7 +296,7 @@ func (v *verifier) free() error {
 		return err
 	}
 	if p.flags != freelistPage {
-		return fmt.Errorf("%w: page %d has flags %#x, not those of the free pages", errDamaged, p.id, p.flags)
+		return fmt.Errorf("%w: page %d has flags %#x, not those of the free pages", ErrDamaged, p.id, p.flags)
 	}
 	list := p.body[pageHeader:]
 	count := uint64(p.count)
@@ -304,15 +304,15 @@ func (v *verifier) free() error {
 		count, list = native.Uint64(list), list[8:]
 	}
 	if count > uint64(len(list)/8) {
-		return fmt.Errorf("%w: %d pages are free, listed are %d", errDamaged, count, len(list)/8)
+		return fmt.Errorf("%w: %d pages are free, listed are %d", ErrDamaged, count, len(list)/8)
 	}
 	for i := range count {
 		id := native.Uint64(list[8*i:])
 		switch {
 		case id < firstPage, id >= v.head.pages:
-			return fmt.Errorf("%w: free page %d is none of its %d pages", errDamaged, id, v.head.pages)
+			return fmt.Errorf("%w: free page %d is none of its %d pages", ErrDamaged, id, v.head.pages)
 		case v.used[id]:
-			return fmt.Errorf("%w: page %d is free and used, or free twice", errDamaged, id)
+			return fmt.Errorf("%w: page %d is free and used, or free twice", ErrDamaged, id)
 		}
 		v.used[id] = true
 	}
