@@ -20,47 +20,22 @@ type element struct {
 
 // elements reads a set. The library does not tell the verdicts of a map.
 func elements(s *nftables.Set) ([]element, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	e := netlink.NewAttributeEncoder()
-	e.String(unix.NFTA_SET_ELEM_LIST_TABLE, s.Table.Name)
-	e.String(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
-	body, err := e.Encode()
-	if err != nil {
-		return nil, err
-	}
-	messages, err := conn.Execute(netlink.Message{
-		Header: netlink.Header{
-			Type:  netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETSETELEM),
-			Flags: netlink.Request | netlink.Dump,
-		},
-		Data: append([]byte{byte(s.Table.Family), 0, 0, 0}, body...),
+	var out []element
+	err := dump(unix.NFT_MSG_GETSETELEM, s.Table.Family, map[uint16]string{
+		unix.NFTA_SET_ELEM_LIST_TABLE: s.Table.Name, unix.NFTA_SET_ELEM_LIST_SET: s.Name,
+	}, func(d *netlink.AttributeDecoder) error {
+		if d.Type() != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
+			return nil
+		}
+		return nested(d.Bytes(), func(d *netlink.AttributeDecoder) error {
+			var e element
+			err := nested(d.Bytes(), e.read)
+			out = append(out, e)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list set %s: %w", s.Name, err)
-	}
-	var out []element
-	for _, m := range messages {
-		const header = 4 // struct nfgenmsg
-		if len(m.Data) < header {
-			continue
-		}
-		if err := nested(m.Data[header:], func(d *netlink.AttributeDecoder) error {
-			if d.Type() != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
-				return nil
-			}
-			return nested(d.Bytes(), func(d *netlink.AttributeDecoder) error {
-				var e element
-				err := nested(d.Bytes(), e.read)
-				out = append(out, e)
-				return err
-			})
-		}); err != nil {
-			return nil, fmt.Errorf("list set %s: %w", s.Name, err)
-		}
 	}
 	return out, nil
 }

@@ -53,6 +53,7 @@ func TestForward(t *testing.T) {
 		change            func(*judge.Packet)
 	}{
 		{name: "nothing"},
+		{name: "conntrack directions", rules: "table inet a { chain f { " + chain + " policy drop; ct direction reply accept; ct original ip6 daddr 2001:db8::2 ct direction original accept; } }", want: "inet a f: accept\n"},
 		{name: "policy", rules: "table inet a { chain f { " + chain + " policy drop; } }", want: "inet a f: drop by policy\n"},
 		{
 			name:  "other families and hooks",

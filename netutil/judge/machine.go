@@ -36,12 +36,12 @@ func (m *machine) walk(c *nftables.Chain, way []string) (outcome, error) {
 	if len(way) > maxDepth {
 		return outcome{}, nil
 	}
-	rules, err := m.conn.GetRules(c.Table, c)
+	list, err := rules(c)
 	if err != nil {
 		return outcome{}, err
 	}
-	for _, r := range rules {
-		e, err := m.evaluate(c.Table, r.Exprs)
+	for _, r := range list {
+		e, err := m.evaluate(c.Table, r)
 		if err != nil {
 			return outcome{}, err
 		}
@@ -82,10 +82,10 @@ type evaluation struct {
 }
 
 // evaluate runs the expressions of a rule.
-func (m *machine) evaluate(t *nftables.Table, exprs []expr.Any) (evaluation, error) {
+func (m *machine) evaluate(t *nftables.Table, exprs []any) (evaluation, error) {
 	var e evaluation
 	var r registers
-	unknown := false // something that cannot be known was asked
+	doubt := false // something that cannot be known was asked
 	for _, x := range exprs {
 		matches := yes
 		switch x := x.(type) {
@@ -124,9 +124,9 @@ func (m *machine) evaluate(t *nftables.Table, exprs []expr.Any) (evaluation, err
 		if matches == no {
 			return evaluation{}, nil
 		}
-		unknown = unknown || matches == maybe
+		doubt = doubt || matches == maybe
 	}
-	if unknown {
+	if doubt {
 		m.unsure = m.unsure || e.verdict != nil
 		return evaluation{}, nil
 	}

@@ -56,7 +56,7 @@ func (r *registers) read(register uint32, size int) ([]byte, bool) {
 }
 
 // load runs an expression that loads or changes a register.
-func (m *machine) load(x expr.Any, r *registers) {
+func (m *machine) load(x any, r *registers) {
 	const most = 16 // bytes of a value that is not known
 	switch x := x.(type) {
 	case *expr.Meta:
@@ -88,12 +88,8 @@ func (m *machine) load(x expr.Any, r *registers) {
 			out[i] = v[i]&x.Mask[i] ^ x.Xor[i]
 		}
 		r.write(x.DestRegister, out)
-	case *expr.Fib:
-		r.forget(x.Register, most)
-	case *expr.Exthdr:
-		r.forget(x.DestRegister, most)
-	case *expr.Byteorder:
-		r.forget(x.DestRegister, int(x.Len))
+	case unknown:
+		clear(r.known[:])
 	default: // nothing that a later expression reads
 	}
 }

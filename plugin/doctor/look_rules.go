@@ -1,0 +1,160 @@
+package doctor
+
+import (
+	"net/netip"
+
+	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/hostport"
+	"github.com/ndp6/ndp6/netutil/judge"
+	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/netutil/xtables"
+)
+
+// outside is an address beyond the router, for packets that are judged and never sent.
+var outside = netip.MustParseAddr("2001:db8:ffff::1")
+
+const (
+	protoTCP    = uint8(nft.ProtoTCP)
+	protoICMPv6 = uint8(nft.ProtoICMPv6)
+	echoRequest = 128
+	// highPort is one that clients send from.
+	highPort = 50000
+	// maxPorts is how many published ports of a network are followed.
+	maxPorts = 8
+)
+
+// lookAtRules follows packets of each network through the forward chains.
+func (f *Facts) lookAtRules() {
+	legacy, err := xtables.Open()
+	if err != nil {
+		f.unseen("rules of legacy iptables", err)
+	} else {
+		defer legacy.Close()
+	}
+	for _, n := range f.Networks {
+		u, ok := f.uplink(n.Uplink)
+		addr, has := n.firstIPv6()
+		if n.Internal || !ok || !has {
+			continue
+		}
+		for _, h := range f.packets(n, u, addr) {
+			if h.Verdicts, err = judge.Forward(h.Packet); err != nil {
+				f.unseen("firewall rules", err)
+				return
+			}
+			p := h.Packet
+			if legacy != nil {
+				if h.Legacy, h.Used, err = legacy.Forward(xtables.Packet{
+					In: p.In.Name, Out: p.Out.Name, Source: p.Source, Destination: p.Destination, Proto: p.Proto, Mark: f.mark(h.Verdicts),
+				}); err != nil {
+					f.unseen("rules of legacy iptables", err)
+				}
+			}
+			f.Hops = append(f.Hops, h)
+		}
+	}
+	for _, h := range f.Hops {
+		is := f.Rules != nil && *f.Rules
+		for _, v := range h.Verdicts {
+			is = is || v.Table == nft.Owner
+		}
+		f.Rules = &is
+	}
+}
+
+// mark is what our chains have set when a packet comes to the others'.
+func (f *Facts) mark(verdicts []judge.Verdict) uint32 {
+	for _, v := range verdicts {
+		if v.Table == nft.Owner && len(v.Way) > 0 && v.Way[len(v.Way)-1] == "carry" {
+			return xtables.Bit
+		}
+	}
+	return 0
+}
+
+// packets are an echo request in and out, and one to each published port.
+func (f *Facts) packets(n Network, u Uplink, addr netip.Addr) []Hop {
+	bridge, _ := f.Host.Link(n.Bridge)
+	in := judge.Link{Name: u.Name, Index: u.Index, Kind: u.Link.Kind}
+	out := judge.Link{Name: n.Bridge, Index: bridge.Index, Kind: "bridge"}
+	hops := []Hop{
+		{Network: n, Packet: judge.Packet{In: in, Out: out, Source: outside, Destination: addr, Proto: protoICMPv6, ICMPType: echoRequest}},
+		{Network: n, Outward: true, Packet: judge.Packet{In: out, Out: in, Source: addr, Destination: outside, Proto: protoICMPv6, ICMPType: echoRequest}},
+	}
+	for _, p := range n.Ports {
+		if p.Port != 0 && p.Addr.Is6() && len(hops) < maxPorts {
+			hops = append(hops, Hop{Network: n, Packet: judge.Packet{
+				In: in, Out: out, Source: outside, Destination: p.Addr, Proto: p.Proto, SourcePort: highPort, Port: p.Port,
+			}})
+		}
+	}
+	return hops
+}
+
+func (n Network) firstIPv6() (netip.Addr, bool) {
+	for _, a := range n.Addrs {
+		if a.Addr.Is6() {
+			return a.Addr, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// ports are an endpoint's, at its first address of each family.
+func ports(e driver.EndpointStatus) []Port {
+	var out []Port
+	for _, p := range e.Ports {
+		port := Port{HostPort: p.HostPort}
+		switch p.Proto {
+		case "tcp":
+			port.Proto = protoTCP
+		case "udp":
+			port.Proto = uint8(nft.ProtoUDP)
+		default:
+			continue
+		}
+		for _, a := range e.Addresses {
+			if a.Origin != plan.Outside && a.Addr.Is4() == p.HostAddr.Is4() {
+				port.Addr = a.Addr
+				break
+			}
+		}
+		if p.Direct {
+			port.Port = p.Port
+		}
+		out = append(out, port)
+	}
+	return out
+}
+
+// lookAtPorts finds processes that have a port which is published.
+func (f *Facts) lookAtPorts() {
+	wanted := make(map[[2]uint16]Port)
+	for _, n := range f.Networks {
+		for _, p := range n.Ports {
+			if p.HostPort != 0 {
+				wanted[[2]uint16{uint16(p.Proto), p.HostPort}] = p
+			}
+		}
+	}
+	if len(wanted) == 0 {
+		return
+	}
+	listeners, err := hostport.Listeners()
+	if err != nil {
+		f.unseen("who has published ports", err)
+		return
+	}
+	for _, l := range listeners {
+		p, ok := wanted[[2]uint16{uint16(l.Proto), l.Addr.Port()}]
+		if !ok || l.Addr.Addr().IsLoopback() {
+			continue
+		}
+		pid, command, ok := l.Holder()
+		if ok && pid != f.Daemon.PID {
+			f.Taken = append(f.Taken, Taken{p, l, pid, command})
+			delete(wanted, [2]uint16{uint16(l.Proto), l.Addr.Port()})
+		}
+	}
+}
