@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/netutil/inet"
@@ -35,14 +34,9 @@ func uplinkThere(f *Facts, u Uplink) []Finding {
 		Why:    "nothing leads to the router, so that nobody outside reaches containers",
 		Advice: "name the link: --uplink of the plugin, or -o ndp6.uplink of the network",
 	}
-	if u.Spec != uplink.Auto {
-		return []Finding{finding}
-	}
-	finding.Code = NoDefaultRoute
-	// A link that is down has no route: it may be the only one that can be meant.
-	candidates := f.Host.Candidates()
-	if l, ok := f.Host.Link(strings.Join(candidates, "")); len(candidates) == 1 && ok && !l.Up {
-		return uplinkUp(f, Uplink{Link: l, Uplink: uplink.Uplink{Name: l.Name}})
+	if u.Spec == uplink.Auto {
+		finding.Code, finding.What = NoDefaultRoute, "the host has no IPv6 default route, so that no link is its uplink"
+		finding.Advice = "wait for a router advertisement, set the route that your provider gave, or name the link: --uplink of the plugin, or -o ndp6.uplink of the network"
 	}
 	return []Finding{finding}
 }

@@ -131,10 +131,11 @@ func (h *host) connect() {
 	)
 	nettest.Run(h.tb,
 		"ip -6 route add default via fe80::9 dev eth0 proto static",
-		"ip link add "+bridge+" alias ndp6:network:"+networkID+" type bridge mcast_snooping 0",
+		"ip link add "+bridge+" type bridge mcast_snooping 0",
 		"ip link set "+bridge+" addrgenmode none",
 		"ip addr add fe80::1/64 dev "+bridge+" nodad",
-		"ip link add ndh-9a6c1f20b5e master "+bridge+" alias ndp6:endpoint:"+endpointID+" type veth peer name eth0 address "+containerMAC.String()+" netns "+h.container,
+		"ip link add ndh-9a6c1f20b5e master "+bridge+" type veth peer name eth0 address "+containerMAC.String()+" netns "+h.container,
+		"ip link set ndh-9a6c1f20b5e alias ndp6:endpoint:"+endpointID, "ip link set "+bridge+" alias ndp6:network:"+networkID,
 		"ip link set ndh-9a6c1f20b5e up", "ip link set "+bridge+" up",
 		"ip -6 route add "+pool.String()+" dev "+bridge+" proto 166",
 		"ip neigh add "+container.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",

@@ -258,12 +258,31 @@ func (f *Facts) remembered(u *Uplink) {
 			names = append(names, e.Link)
 		}
 	}
-	for _, name := range append(names, f.Host.RALinks()...) {
+	names = append(append(names, f.Host.RALinks()...), f.onlyLink())
+	for _, name := range names {
 		if found, err := f.Host.Choose(name); name != "" && err == nil && u.Spec == uplink.Auto {
 			u.Uplink, u.Err = found, nil
 			return
 		}
 	}
+}
+
+// onlyLink is the one link that can lead to a router, empty where there are several.
+func (f *Facts) onlyLink() string {
+	candidates := f.Host.Candidates()
+	var hardware []string
+	for _, name := range candidates {
+		if l, ok := f.Host.Link(name); ok && l.Kind == "" {
+			hardware = append(hardware, name)
+		}
+	}
+	switch {
+	case len(hardware) == 1:
+		return hardware[0]
+	case len(candidates) == 1:
+		return candidates[0]
+	}
+	return ""
 }
 
 func (f *Facts) gateway(link string) netip.Addr {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -135,7 +136,7 @@ func (f *Facts) askForName(ctx context.Context, r Resolver) {
 	six, err6 := r.LookupNetIP(ctx, "ip6", n.Name)
 	n.IPv4, n.IPv6 = len(four) > 0, len(six) > 0
 	if !n.IPv4 && !n.IPv6 {
-		n.Err = errors.Join(err4, err6)
+		n.Err = cmp.Or(err6, err4)
 	}
 	f.Names = n
 }

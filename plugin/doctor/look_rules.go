@@ -11,13 +11,19 @@ import (
 	"github.com/ndp6/ndp6/netutil/xtables"
 )
 
-// outside is an address beyond the router, for packets that are judged and never sent.
-var outside = netip.MustParseAddr("2001:db8:ffff::1")
+// Addresses beyond the router, for packets that are judged and never sent.
+var (
+	outside  = netip.MustParseAddr("2001:db8:ffff::1")
+	outside4 = netip.MustParseAddr("192.0.2.1")
+)
 
 const (
-	protoTCP    = uint8(nft.ProtoTCP)
-	protoICMPv6 = uint8(nft.ProtoICMPv6)
-	echoRequest = 128
+	protoTCP     = uint8(nft.ProtoTCP)
+	protoUDP     = uint8(nft.ProtoUDP)
+	protoICMPv6  = uint8(nft.ProtoICMPv6)
+	protoICMP    = uint8(1)
+	echoRequest  = 128
+	echoRequest4 = 8
 	// highPort is one that clients send from.
 	highPort = 50000
 	// maxPorts is how many published ports of a network are followed.
@@ -28,10 +34,10 @@ const (
 func (f *Facts) lookAtRules() {
 	legacy, err := xtables.Open()
 	if err != nil {
-		f.unseen("rules of legacy iptables", err)
-	} else {
-		defer legacy.Close()
+		f.unseen("firewall rules", err)
+		return
 	}
+	defer legacy.Close()
 	for _, n := range f.Networks {
 		u, ok := f.uplink(n.Uplink)
 		addr, has := n.firstIPv6()
@@ -39,17 +45,9 @@ func (f *Facts) lookAtRules() {
 			continue
 		}
 		for _, h := range f.packets(n, u, addr) {
-			if h.Verdicts, err = judge.Forward(h.Packet); err != nil {
+			if err := h.follow(legacy); err != nil {
 				f.unseen("firewall rules", err)
 				return
-			}
-			p := h.Packet
-			if legacy != nil {
-				if h.Legacy, h.Used, err = legacy.Forward(xtables.Packet{
-					In: p.In.Name, Out: p.Out.Name, Source: p.Source, Destination: p.Destination, Proto: p.Proto, Mark: f.mark(h.Verdicts),
-				}); err != nil {
-					f.unseen("rules of legacy iptables", err)
-				}
 			}
 			f.Hops = append(f.Hops, h)
 		}
@@ -63,8 +61,20 @@ func (f *Facts) lookAtRules() {
 	}
 }
 
-// mark is what our chains have set when a packet comes to the others'.
-func (f *Facts) mark(verdicts []judge.Verdict) uint32 {
+// follow finds what the chains do with the packet.
+func (h *Hop) follow(legacy *xtables.Conn) (err error) {
+	if h.Verdicts, err = judge.Forward(h.Packet); err != nil {
+		return err
+	}
+	p := h.Packet
+	h.Legacy, h.Used, err = legacy.Forward(xtables.Packet{
+		In: p.In.Name, Out: p.Out.Name, Source: p.Source, Destination: p.Destination, Proto: p.Proto, Mark: mark(h.Verdicts),
+	})
+	return err
+}
+
+// mark is what our chains have set when a packet comes to those of others.
+func mark(verdicts []judge.Verdict) uint32 {
 	for _, v := range verdicts {
 		if v.Table == nft.Owner && len(v.Way) > 0 && v.Way[len(v.Way)-1] == "carry" {
 			return xtables.Bit
@@ -110,7 +120,7 @@ func ports(e driver.EndpointStatus) []Port {
 		case "tcp":
 			port.Proto = protoTCP
 		case "udp":
-			port.Proto = uint8(nft.ProtoUDP)
+			port.Proto = protoUDP
 		default:
 			continue
 		}
