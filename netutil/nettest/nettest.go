@@ -16,8 +16,8 @@ import (
 // Enter moves the calling test into a new network namespace whose loopback is
 // up, until the test ends. Code under test must open its sockets from the
 // test's goroutine. Without privilege the test is skipped, or fails where
-// NDP6_REQUIRE_NETNS is 1. A test that calls Enter must not be parallel. Its
-// subtests run on threads outside the namespace: each calls Enter for itself.
+// NDP6_REQUIRE_NETNS is 1. A test that is parallel says so before it calls Enter.
+// Its subtests run on threads outside the namespace: each calls Enter for itself.
 func Enter(tb testing.TB) {
 	tb.Helper()
 	if os.Geteuid() != 0 {

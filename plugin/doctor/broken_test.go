@@ -223,6 +223,7 @@ func dropCapability(h *host, capability uint) {
 func TestBrokenHosts(t *testing.T) {
 	for _, tt := range brokenHosts() {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // Most of the time a host waits for another.
 			h := newHost(t)
 			tt.do(h)
 			r := h.examine()

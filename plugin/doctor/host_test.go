@@ -118,33 +118,46 @@ func newHost(tb testing.TB) *host {
 // connect makes the links, as ndp6 would.
 func (h *host) connect() {
 	h.tb.Helper()
-	nettest.Run(h.tb,
-		"ip link add eth0 address 02:42:00:00:00:05 type veth peer name lan0 address 02:42:00:00:00:09 netns "+h.router,
-		"sysctl -qw net.ipv6.conf.eth0.accept_ra=2 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.eth0.proxy_ndp=1 net.ipv6.conf.all.proxy_ndp=1 net.ipv6.neigh.eth0.proxy_delay=0 net.ipv4.ip_forward=1",
-		"ip link set eth0 addrgenmode none", "ip addr add fe80::5/64 dev eth0 nodad", "ip addr add 2001:db8:1::5/64 dev eth0 nodad",
-		"ip link set eth0 up",
-	)
-	nettest.RunIn(h.tb, h.router,
-		"sysctl -qw net.ipv6.conf.all.forwarding=1",
-		"ip link set lan0 addrgenmode none", "ip link set lan0 up",
-		"ip addr add fe80::9/64 dev lan0 nodad", "ip addr add 2001:db8:1::9/64 dev lan0 nodad",
-	)
-	nettest.Run(h.tb,
-		"ip -6 route add default via fe80::9 dev eth0 proto static",
-		"ip link add "+bridge+" type bridge mcast_snooping 0",
-		"ip link set "+bridge+" addrgenmode none",
-		"ip addr add fe80::1/64 dev "+bridge+" nodad",
-		"ip link add ndh-9a6c1f20b5e master "+bridge+" type veth peer name eth0 address "+containerMAC.String()+" netns "+h.container,
-		"ip link set ndh-9a6c1f20b5e alias ndp6:endpoint:"+endpointID, "ip link set "+bridge+" alias ndp6:network:"+networkID,
-		"ip link set ndh-9a6c1f20b5e up", "ip link set "+bridge+" up",
-		"ip -6 route add "+pool.String()+" dev "+bridge+" proto 166",
-		"ip neigh add "+container.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
-		"ip -6 neigh add proxy "+container.String()+" dev eth0 protocol 166",
-	)
-	nettest.RunIn(h.tb, h.container,
-		"ip addr add "+container.String()+"/80 dev eth0 nodad", "ip link set eth0 up", "ip -6 route add default via fe80::1 dev eth0",
-	)
+	nettest.Run(h.tb, h.ip(
+		"link add eth0 address 02:42:00:00:00:05 type veth peer name lan0 address 02:42:00:00:00:09 netns "+h.router,
+		"link set eth0 addrgenmode none", "addr add fe80::5/64 dev eth0 nodad", "addr add 2001:db8:1::5/64 dev eth0 nodad",
+	))
+	// Forwarding first: it sets that of the link.
+	nettest.Run(h.tb, "sysctl -qw net.ipv6.conf.eth0.accept_ra=2 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.eth0.proxy_ndp=1 "+
+		"net.ipv6.conf.all.proxy_ndp=1 net.ipv6.neigh.eth0.proxy_delay=0 net.ipv4.ip_forward=1")
+	nettest.RunIn(h.tb, h.router, "sysctl -qw net.ipv6.conf.all.forwarding=1", h.ip(
+		"link set lan0 addrgenmode none", "link set lan0 up",
+		"addr add fe80::9/64 dev lan0 nodad", "addr add 2001:db8:1::9/64 dev lan0 nodad",
+	))
+	port := "ndh-9a6c1f20b5e"
+	nettest.Run(h.tb, h.ip(
+		"link set eth0 up", "route add default via fe80::9 dev eth0 proto static",
+		"link add "+bridge+" type bridge mcast_snooping 0", "link set "+bridge+" alias ndp6:network:"+networkID,
+		"link set "+bridge+" addrgenmode none", "addr add fe80::1/64 dev "+bridge+" nodad",
+		"link add "+port+" master "+bridge+" type veth peer name eth0 address "+containerMAC.String()+" netns "+h.container,
+		"link set "+port+" alias ndp6:endpoint:"+endpointID, "link set "+port+" up", "link set "+bridge+" up",
+		"route add "+pool.String()+" dev "+bridge+" proto 166",
+		"neigh add "+container.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
+		"neigh add proxy "+container.String()+" dev eth0 protocol 166",
+	))
+	nettest.RunIn(h.tb, h.container, h.ip(
+		"addr add "+container.String()+"/80 dev eth0 nodad", "link set eth0 up", "route add default via fe80::1 dev eth0",
+	))
 	h.await("eth0", "state UP")
+}
+
+// ip returns a command that does what these of ip do, at once: there are many hosts.
+func (h *host) ip(lines ...string) string {
+	h.tb.Helper()
+	f, err := os.CreateTemp(h.dir, "ip")
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(strings.Join(lines, "\n") + "\n"); err != nil {
+		h.tb.Fatal(err)
+	}
+	return "ip -batch " + f.Name()
 }
 
 // await waits until ip link shows a word of a link.

@@ -17,6 +17,9 @@ import (
 const (
 	// answerTime is how long a host of the link may take to answer.
 	answerTime = 250 * time.Millisecond
+	// askTime is how long a router may take to find an address: a proxy waits up
+	// to 0.8 s by default before it answers.
+	askTime = 1600 * time.Millisecond
 	// routerTime is how long a router may take to advertise itself: RFC 4861
 	// 6.2.6 lets it wait half a second.
 	routerTime = 1200 * time.Millisecond
@@ -77,7 +80,7 @@ func (f *Facts) probeUplink(ctx context.Context, u *Uplink) error {
 	}
 	p.Echoes = make(map[netip.Addr]ndp.Echo)
 	for _, addr := range addrs[:min(len(addrs), maxAsked)] {
-		if p.Echoes[addr], err = ndp.Ask(ctx, link, addr, gateway, mac, 2*answerTime); err != nil {
+		if p.Echoes[addr], err = ndp.Ask(ctx, link, addr, gateway, mac, askTime); err != nil {
 			return err
 		}
 	}

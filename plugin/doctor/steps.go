@@ -64,7 +64,7 @@ func (t *tracer) routerStep(ctx context.Context) {
 		t.unseen("router", fmt.Sprintf("%s does not answer", u.Gateway))
 		return
 	}
-	e, err := ndp.Ask(ctx, link, t.target.Addr, u.Gateway, mac, 2*answerTime)
+	e, err := ndp.Ask(ctx, link, t.target.Addr, u.Gateway, mac, askTime)
 	switch {
 	case err != nil:
 		t.unseen("router", reason(err))

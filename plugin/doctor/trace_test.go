@@ -100,6 +100,7 @@ func TestFollow(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // Most of the time a host waits for another.
 			h := newHost(t)
 			tt.do(h)
 			target, err := doctor.ParseTarget(tt.target)
