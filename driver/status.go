@@ -42,6 +42,8 @@ type NetworkStatus struct {
 	// Uplink is the link that stands for now, empty where there is none.
 	Uplink   string `json:"uplink"`
 	Internal bool   `json:"internal"`
+	// NDP is on or off where the network has its own ndp6.ndp.
+	NDP string `json:"ndp,omitempty"`
 	// Inbound is published or open; an endpoint may differ.
 	Inbound string `json:"inbound"`
 	// ProxyEntries counts those that the kernel holds for the network's endpoints.
@@ -163,7 +165,7 @@ func (d *Driver) networkStatus(n plan.Network) NetworkStatus {
 	s := NetworkStatus{
 		ID: n.ID, Bridge: n.Bridge, Pools: []PoolStatus{},
 		Mode: cmp.Or(n.Mode, plan.Routed), Reason: n.Reason,
-		UplinkOption: n.Uplink, Internal: n.Internal, Inbound: inbound(n.Open),
+		UplinkOption: n.Uplink, Internal: n.Internal, NDP: n.NDP, Inbound: inbound(n.Open),
 	}
 	if !n.Internal {
 		s.Uplink = d.uplinks.For[n.Uplink].Name

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/netutil/netns"
 	"github.com/ndp6/ndp6/netutil/nettest"
 	"github.com/ndp6/ndp6/plugin/doctor"
@@ -133,6 +134,10 @@ func brokenHosts() []broken {
 		{"route gone", commands("ip -6 route del " + pool.String() + " dev " + bridge), doctor.RouteMissing, true},
 		{"neighbor gone", commands("ip neigh del " + container.String() + " dev " + bridge), doctor.NeighborMissing, true},
 		{"proxy entry gone", commands("ip -6 neigh del proxy " + container.String() + " dev eth0"), doctor.ProxyMissing, true},
+		{"proxy entry gone, and the router does not know yet", func(h *host) {
+			nettest.RunIn(h.tb, h.router, "ip -6 neigh add "+container.String()+" lladdr 02:42:00:00:00:05 dev lan0 nud permanent")
+			h.run("ip -6 neigh del proxy " + container.String() + " dev eth0")
+		}, doctor.ProxyMissing, true},
 		{"smaller MTU of the uplink", commands("ip link set eth0 mtu 1400"), doctor.MTUTooLarge, true},
 		{"larger MTU of the network", commands("ip link set ndh-9a6c1f20b5e mtu 9000", "ip link set "+bridge+" mtu 9000"), doctor.MTUTooLarge, true},
 		{"rules gone", commands("nft delete table inet ndp6"), doctor.RulesMissing, false},
@@ -255,6 +260,16 @@ func (h *host) mend(f doctor.Finding) {
 		if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
 			h.tb.Fatalf("%s: %v\n%s", command, err, out)
 		}
+	}
+}
+
+// TestNoProxy has a network without proxy entries, as its user wants.
+func TestNoProxy(t *testing.T) {
+	h := newHost(t)
+	h.status.Networks[0].NDP = plan.NDPOff
+	h.run("ip -6 neigh del proxy " + container.String() + " dev eth0")
+	if r := h.examine(); len(r.Findings) > 0 {
+		t.Errorf("all is well:\n%s", text(r))
 	}
 }
 

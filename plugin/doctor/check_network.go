@@ -162,26 +162,35 @@ func proxies(f *Facts, n Network) []Finding {
 		return nil
 	}
 	var fix []string
-	first := ""
+	first, severity := "", Error
 	for _, addr := range n.Exposed {
-		// The router finds it all the same where the pool is routed to this host.
-		if !u.covers(addr) || f.has(kernel.Neighbor{Addr: addr, Link: u.Name, Proxy: true}) || u.Probe.Echoes[addr].Replied {
+		if !u.covers(addr) || f.has(kernel.Neighbor{Addr: addr, Link: u.Name, Proxy: true}) {
 			continue
 		}
 		fix = append(fix, fmt.Sprintf("ip -6 neigh replace proxy %s dev %s protocol %d", addr, u.Name, protocol))
 		if first == "" {
 			first = addr.String()
 		}
+		if u.Probe.Echoes[addr].Replied {
+			severity = Warning
+		}
 	}
 	if len(fix) == 0 {
 		return nil
 	}
-	return []Finding{{
-		Code: ProxyMissing, Severity: Error,
+	finding := Finding{
+		Code: ProxyMissing, Severity: severity,
 		What: fmt.Sprintf("uplink %s has no proxy entry for %s", u.Name, others(first, len(fix))),
 		Why:  "nobody answers when the router asks for it, so that the container is not reached from outside",
-		Fix:  fix, Advice: f.ours(". With -o ndp6.ndp=off there is none, and the router must route the pool to this host"),
-	}}
+		Fix:  fix, Advice: f.ours(""),
+	}
+	if severity == Warning {
+		finding.Why = "the router still knows where it is, or routes the pool to this host; once it asks, nobody answers"
+	}
+	if f.Daemon.Status == nil {
+		finding.Advice += ", unless the network has -o ndp6.ndp=off"
+	}
+	return []Finding{finding}
 }
 
 func mtu(f *Facts, n Network) []Finding {

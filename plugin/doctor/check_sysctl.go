@@ -1,6 +1,9 @@
 package doctor
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 func sysctlChecks() []check {
 	return []check{forwarding, eachUplink(proxyNDP), eachUplink(raRisk)}
@@ -65,11 +68,9 @@ func raRisk(f *Facts, u Uplink) []Finding {
 	if u.Err != nil || !u.Gateway.IsValid() || f.Sysctls[conf(u.Name, "accept_ra")] != "1" || f.Sysctls[conf(u.Name, "forwarding")] != "1" {
 		return nil
 	}
-	for _, name := range f.Host.RALinks() {
-		if name == u.Name {
-			return f.wrong(RARisk, Warning, conf(u.Name, "accept_ra"), "2",
-				"with 1 a host that forwards takes no default route from routers: when this one expires there is none")
-		}
+	if !slices.Contains(f.Host.RALinks(), u.Name) {
+		return nil
 	}
-	return nil
+	return f.wrong(RARisk, Warning, conf(u.Name, "accept_ra"), "2",
+		"with 1 a host that forwards takes no default route from routers: when this one expires there is none")
 }

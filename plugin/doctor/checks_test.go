@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"testing"
 
@@ -76,12 +77,10 @@ func TestDiagnose(t *testing.T) {
 		{
 			"checked sysctls, no network yet", func(f *doctor.Facts) {
 				f.Settings.Sysctls = settings.Check
-				for key, value := range map[string]string{
+				maps.Copy(f.Sysctls, map[string]string{
 					"net/ipv6/conf/all/forwarding": "0", "net/ipv6/conf/eth0/proxy_ndp": "0",
 					"net/ipv6/conf/all/proxy_ndp": "0", "net/ipv6/neigh/eth0/proxy_delay": "80",
-				} {
-					f.Sysctls[key] = value
-				}
+				})
 			}, []doctor.Code{doctor.ForwardingOff, doctor.ProxyNDPOff, doctor.ProxyNDPUnicastOff, doctor.ProxyDelay},
 		},
 		{
@@ -143,15 +142,18 @@ func TestFirewallFixes(t *testing.T) {
 		want    []string
 	}{
 		{
-			"firewalld", judge.Verdict{Family: "inet", Table: "firewalld", Way: []string{"filter_FORWARD"}},
+			"firewalld",
+			judge.Verdict{Family: "inet", Table: "firewalld", Way: []string{"filter_FORWARD"}},
 			[]string{"firewall-cmd --zone=ndp6 --add-interface=nd-1"},
 		},
 		{
-			"ufw", judge.Verdict{Family: "ip6", Table: "filter", Way: []string{"FORWARD", "ufw6-reject-forward"}},
+			"ufw",
+			judge.Verdict{Family: "ip6", Table: "filter", Way: []string{"FORWARD", "ufw6-reject-forward"}},
 			[]string{"ufw route allow out on nd-1", "ufw route allow in on nd-1"},
 		},
 		{
-			"anybody", judge.Verdict{Family: "inet", Table: "admin", Way: []string{"forward", "deeper"}},
+			"anybody",
+			judge.Verdict{Family: "inet", Table: "admin", Way: []string{"forward", "deeper"}},
 			[]string{`nft insert rule inet admin forward oifname "nd-1" accept`, `nft insert rule inet admin forward iifname "nd-1" accept`},
 		},
 	} {

@@ -119,7 +119,8 @@ type Network struct {
 	Pools  []netip.Prefix
 	// Addrs are the containers' addresses with their MACs.
 	Addrs []Addr
-	// Exposed are the addresses at which neighbors of the uplink see them.
+	// Exposed are the addresses at which neighbors of the uplink see them, and
+	// which this host is to answer for where its prefixes cover them.
 	Exposed []netip.Addr
 	Ports   []Port
 }

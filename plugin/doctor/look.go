@@ -180,7 +180,7 @@ func (f *Facts) networksOfStatus() {
 					n.Addrs = append(n.Addrs, Addr{a.Addr, e.MAC, e.ID})
 				}
 				exposed := n.Routed && !n.Internal || a.Origin == plan.Outside
-				if exposed && a.Addr.Is6() && !slices.Contains(e.Withdrawn, a.Addr) {
+				if ns.NDP != plan.NDPOff && exposed && a.Addr.Is6() && !slices.Contains(e.Withdrawn, a.Addr) {
 					n.Exposed = append(n.Exposed, a.Addr)
 				}
 			}
