@@ -52,6 +52,7 @@ func scenarios() []scenario {
 		{name: "uplink moves", run: uplinkMoves},
 		{name: "hundred containers", run: hundredContainers},
 		{name: "prefix followed", run: followPrefix},
+		{name: "doctor", run: doctor, versions: []string{"20.10", "28.5"}},
 		{name: "managed plugin", run: managedPlugin, versions: []string{"28.5"}},
 		{name: "managed swarm", run: managedSwarm, once: true},
 		{name: "managed registry", run: managedRegistry, once: true},
