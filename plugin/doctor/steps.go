@@ -25,8 +25,10 @@ func (t *tracer) uplinkStep(context.Context) {
 	switch {
 	case t.network.Internal:
 		t.add("uplink", false, "the network is internal: nothing outside reaches it")
+	case !ok && t.network.Uplink != "":
+		t.add("uplink", false, "there is no link %s", t.network.Uplink)
 	case !ok:
-		t.add("uplink", false, "the network has no uplink")
+		t.add("uplink", false, "the network has none")
 	default:
 		t.uplink = u
 		t.add("uplink", u.Running, "%s, %s", u.Name, map[bool]string{true: "up", false: "carries nothing"}[u.Running])
@@ -200,6 +202,9 @@ func word(drop bool) string {
 }
 
 func (t *tracer) neighborStep(context.Context) {
+	if _, ok := t.facts.Host.Link(t.network.Bridge); !ok {
+		return
+	}
 	for _, n := range t.facts.Neighbors {
 		if n.Addr == t.addr.Addr && n.Link == t.network.Bridge && !n.Proxy {
 			t.add("neighbor", t.addr.MAC.IsZero() || n.MAC == t.addr.MAC, "%s is at %s on %s", n.Addr, n.MAC, n.Link)
