@@ -143,6 +143,8 @@ func brokenHosts() []broken {
 		{"rules gone", commands("nft delete table inet ndp6"), doctor.RulesMissing, false},
 		{"FORWARD drop", commands("ip6tables-nft -P FORWARD DROP"), doctor.FirewallDrop, true},
 		{"FORWARD drop of iptables-legacy", commands("ip6tables-legacy -P FORWARD DROP"), doctor.FirewallDrop, true},
+		{"IPv4 FORWARD drop", commands("iptables-nft -P FORWARD DROP"), doctor.FirewallDrop, true},
+		{"IPv4 route gone", commands("ip route del " + pool4.String() + " dev " + bridge), doctor.RouteMissing, true},
 		{"table of an administrator", func(h *host) {
 			h.rules("table inet admin {\nchain forward {\n" + chain + "drop;\nct state established,related accept\n}\n}\n")
 		}, doctor.FirewallDrop, true},

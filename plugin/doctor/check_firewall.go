@@ -41,6 +41,9 @@ func drops(f *Facts) []Finding {
 func (h Hop) dropped() (Finding, bool) {
 	bridge := h.Network.Bridge
 	what, unless := "echo requests", ""
+	if h.Packet.Destination.Is4() {
+		what = "IPv4 echo requests"
+	}
 	if h.Packet.Port != 0 {
 		what = fmt.Sprintf("what is published on port %d/%s of %s", h.Packet.Port, nft.Proto(h.Packet.Proto), h.Packet.Destination)
 	}

@@ -36,6 +36,7 @@ const (
 var (
 	pool         = netip.MustParsePrefix("2001:db8:1:0:a::/80")
 	pool4        = netip.MustParsePrefix("10.166.0.0/24")
+	container4   = netip.MustParseAddr("10.166.0.2")
 	container    = netip.MustParseAddr("2001:db8:1:0:a:242:ac11:2")
 	containerMAC = inet.MAC{0x02, 0x42, 0xac, 0x11, 0, 2}
 )
@@ -103,7 +104,7 @@ func newHost(tb testing.TB) *host {
 		}},
 		Endpoints: []driver.EndpointStatus{{
 			ID: endpointID, Network: networkID, MAC: containerMAC, Joined: true, Inbound: "published", Addrs: []netip.Addr{container},
-			Addresses: []driver.AddressStatus{{Addr: container, Origin: plan.Given}},
+			Addresses: []driver.AddressStatus{{Addr: container, Origin: plan.Given}, {Addr: container4, Origin: plan.Given}},
 			Ports:     []driver.PortStatus{{Proto: "tcp", Port: 80, Direct: true, HostAddr: netip.IPv6Unspecified(), HostPort: 8080}},
 		}},
 	}}
@@ -136,7 +137,8 @@ func (h *host) connect() {
 		"link set "+bridge+" addrgenmode none", "addr add fe80::1/64 dev "+bridge+" nodad",
 		"link add "+port+" master "+bridge+" type veth peer name eth0 address "+containerMAC.String()+" netns "+h.container,
 		"link set "+port+" alias ndp6:endpoint:"+endpointID, "link set "+port+" up", "link set "+bridge+" up",
-		"route add "+pool.String()+" dev "+bridge+" proto 166",
+		"route add "+pool.String()+" dev "+bridge+" proto 166", "route add "+pool4.String()+" dev "+bridge+" proto 166",
+		"neigh add "+container4.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
 		"neigh add "+container.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
 		"neigh add proxy "+container.String()+" dev eth0 protocol 166",
 	))
@@ -179,10 +181,10 @@ func (h *host) setRules() {
 	}
 	defer conn.Close()
 	rules := firewall.Build(firewall.Policy{
-		Networks: []firewall.Network{{Bridge: bridge, Pools: []netip.Prefix{pool}}}, Uplinks: []string{"eth0"},
+		Networks: []firewall.Network{{Bridge: bridge, Pools: []netip.Prefix{pool, pool4}, Masquerade4: pool4}}, Uplinks: []string{"eth0"},
 	})
 	rules.Groups = map[string]nft.Group{endpointID: firewall.Elements(firewall.Endpoint{
-		Port: "ndh-9a6c1f20b5e", Bridge: bridge, MAC: containerMAC, Addrs: []netip.Addr{container},
+		Port: "ndh-9a6c1f20b5e", Bridge: bridge, MAC: containerMAC, Addrs: []netip.Addr{container, container4},
 		Published: []firewall.Published{{Proto: 6, Port: 80, HostAddr: netip.IPv6Unspecified(), HostPort: 8080, Direct: true}},
 	})}
 	if err := conn.Apply(rules); err != nil {

@@ -26,8 +26,8 @@ const (
 	echoRequest4 = 8
 	// highPort is one that clients send from.
 	highPort = 50000
-	// maxPorts is how many published ports of a network are followed.
-	maxPorts = 8
+	// maxPackets is how many packets of a network are followed.
+	maxPackets = 10
 )
 
 // lookAtRules follows packets of each network through the forward chains.
@@ -40,11 +40,10 @@ func (f *Facts) lookAtRules() {
 	defer legacy.Close()
 	for _, n := range f.Networks {
 		u, ok := f.uplink(n.Uplink)
-		addr, has := n.firstIPv6()
-		if n.Internal || !ok || !has {
+		if n.Internal || !ok {
 			continue
 		}
-		for _, h := range f.packets(n, u, addr) {
+		for _, h := range f.packets(n, u) {
 			if err := h.follow(legacy); err != nil {
 				f.unseen("firewall rules", err)
 				return
@@ -83,17 +82,27 @@ func mark(verdicts []judge.Verdict) uint32 {
 	return 0
 }
 
-// packets are an echo request in and out, and one to each published port.
-func (f *Facts) packets(n Network, u Uplink, addr netip.Addr) []Hop {
+// packets are echo requests in and out, and one packet to each published port.
+// IPv4 comes in by the host's address only, so that its way out is what counts.
+func (f *Facts) packets(n Network, u Uplink) []Hop {
 	bridge, _ := f.Host.Link(n.Bridge)
 	in := judge.Link{Name: u.Name, Index: u.Index, Kind: u.Link.Kind}
 	out := judge.Link{Name: n.Bridge, Index: bridge.Index, Kind: "bridge"}
-	hops := []Hop{
-		{Network: n, Packet: judge.Packet{In: in, Out: out, Source: outside, Destination: addr, Proto: protoICMPv6, ICMPType: echoRequest}},
-		{Network: n, Outward: true, Packet: judge.Packet{In: out, Out: in, Source: addr, Destination: outside, Proto: protoICMPv6, ICMPType: echoRequest}},
+	var hops []Hop
+	if addr, ok := n.first(netip.Addr.Is6); ok {
+		hops = append(
+			hops,
+			Hop{Network: n, Packet: judge.Packet{In: in, Out: out, Source: outside, Destination: addr, Proto: protoICMPv6, ICMPType: echoRequest}},
+			Hop{Network: n, Outward: true, Packet: judge.Packet{In: out, Out: in, Source: addr, Destination: outside, Proto: protoICMPv6, ICMPType: echoRequest}},
+		)
+	}
+	if addr, ok := n.first(netip.Addr.Is4); ok {
+		hops = append(hops, Hop{Network: n, Outward: true, Packet: judge.Packet{
+			In: out, Out: in, Source: addr, Destination: outside4, Proto: protoICMP, ICMPType: echoRequest4,
+		}})
 	}
 	for _, p := range n.Ports {
-		if p.Port != 0 && p.Addr.Is6() && len(hops) < maxPorts {
+		if p.Port != 0 && p.Addr.Is6() && len(hops) < maxPackets {
 			hops = append(hops, Hop{Network: n, Packet: judge.Packet{
 				In: in, Out: out, Source: outside, Destination: p.Addr, Proto: p.Proto, SourcePort: highPort, Port: p.Port,
 			}})
@@ -102,9 +111,10 @@ func (f *Facts) packets(n Network, u Uplink, addr netip.Addr) []Hop {
 	return hops
 }
 
-func (n Network) firstIPv6() (netip.Addr, bool) {
+// first returns the first address of a container that is of the kind.
+func (n Network) first(is func(netip.Addr) bool) (netip.Addr, bool) {
 	for _, a := range n.Addrs {
-		if a.Addr.Is6() {
+		if is(a.Addr) {
 			return a.Addr, true
 		}
 	}

@@ -94,6 +94,13 @@ func TestFollow(t *testing.T) {
 				strings.Replace(after, "pass container: 02:42:ac:11:00:02 has the address", "stop container: it does not say on nd-4f1c2a9b7d30 that it has the address", 1),
 		},
 		{
+			name: "IPv4", target: "10.166.0.2", do: func(*host) {},
+			want: "pass uplink: eth0, up\npass sysctl: net.ipv4.ip_forward is 1\n" +
+				"pass route: 10.166.0.0/24 dev nd-4f1c2a9b7d30\n" +
+				"pass firewall: inet ndp6, chain forward > entering > entering_icmp4: accept\n" +
+				"pass neighbor: 10.166.0.2 is at 02:42:ac:11:00:02 on nd-4f1c2a9b7d30\npass port: ndh-9a6c1f20b5e is up\n",
+		},
+		{
 			name: "no daemon", target: address, do: func(h *host) { h.daemon() },
 			want: before + "pass firewall: inet ndp6, chain forward > entering > entering_icmp6: accept\n" +
 				strings.Replace(after, "pass port: ndh-9a6c1f20b5e is up", "unseen port: no ndp6 answers that knows which it is", 1),
@@ -122,7 +129,7 @@ func TestFollow(t *testing.T) {
 	t.Run("unknown", func(t *testing.T) {
 		h := newHost(t)
 		_, err := doctor.Follow(t.Context(), h.config, doctor.Target{Addr: netip.MustParseAddr("2001:db8::7"), Port: 80, Proto: 6})
-		want := "trace [2001:db8::7]:80/tcp: no container of ndp6 has this address: there is " + address
+		want := "trace [2001:db8::7]:80/tcp: no container of ndp6 has this address: there is " + address + ", 10.166.0.2"
 		if !errors.Is(err, doctor.ErrUnknown) || err.Error() != want {
 			t.Errorf("error (-want +got):\n%s", cmp.Diff(want, fmt.Sprint(err)))
 		}
