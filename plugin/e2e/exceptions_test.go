@@ -57,6 +57,11 @@ func exceptions() map[string]map[string]exception {
 				why: "the scenario of the swarm does it", check: syntax,
 			},
 		},
+		"docs/doctor.md": {
+			"ndp6 doctor [--json] [--no-probe] [SETTINGS]": {why: "a synopsis", check: syntax},
+			"# ndp6 doctor": {why: "it shows a broken host", check: picture},
+			"# ndp6 doctor trace [2001:db8:1:0:a:242:ac11:2]:22": {why: "it shows an address of another host", check: picture},
+		},
 		"docs/metrics.md": {
 			"curl --unix-socket /var/lib/ndp6/admin.sock http://ndp6/metrics": {why: "the roots have no curl", check: syntax},
 			"docker plugin disable ndp6-net":                                  {why: "there is no managed plugin beside the service", check: syntax},

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ndp6/ndp6/plugin/doctor"
+	"github.com/ndp6/ndp6/plugin/report"
 	"github.com/ndp6/ndp6/plugin/settings"
 )
 
@@ -143,7 +144,7 @@ func verdict(r doctor.Report) string {
 			}
 		}
 		if n > 0 {
-			parts = append(parts, count(n, string(s)))
+			parts = append(parts, report.Count(n, string(s), string(s)+"s"))
 		}
 	}
 	if r.Healthy() {
@@ -154,7 +155,7 @@ func verdict(r doctor.Report) string {
 
 func traceText(t doctor.Trace) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on network %s\n", t.Target, short(t.Network))
+	fmt.Fprintf(&b, "%s on network %s\n", t.Target, t.Network[:min(len(t.Network), 12)])
 	width := 0
 	for _, s := range t.Steps {
 		width = max(width, len(s.At))
