@@ -157,13 +157,13 @@ type nowhere struct{}
 func (nowhere) Facts(context.Context) (source.Facts, error) { return source.Facts{}, nil }
 
 // record fills a store, as Docker's calls would.
-func record(b *testing.B, dir string, size int) []plan.Endpoint {
-	b.Helper()
+func record(tb testing.TB, dir string, size int) []plan.Endpoint {
+	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
 	must := func(err error) {
-		b.Helper()
+		tb.Helper()
 		if err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	boot, err := store.BootID()
@@ -180,7 +180,7 @@ func record(b *testing.B, dir string, size int) []plan.Endpoint {
 	must(err)
 	var endpoints []plan.Endpoint
 	for i := 0; len(endpoints) < size; i++ {
-		pool, err := addresses.RequestPool(b.Context(), &ipamapi.RequestPoolRequest{
+		pool, err := addresses.RequestPool(tb.Context(), &ipamapi.RequestPoolRequest{
 			AddressSpace: "ndp6", Pool: fmt.Sprintf("2001:db8:0:0:%x::/80", i+10), V6: true,
 		})
 		must(err)
@@ -191,7 +191,7 @@ func record(b *testing.B, dir string, size int) []plan.Endpoint {
 		must(networks.Put(n.ID, n))
 		for range min(portsOfBridge, size-len(endpoints)) {
 			mac := inet.RandomMAC()
-			given, err := addresses.RequestAddress(b.Context(), &ipamapi.RequestAddressRequest{
+			given, err := addresses.RequestAddress(tb.Context(), &ipamapi.RequestAddressRequest{
 				PoolID: pool.PoolID, Options: map[string]string{"com.docker.network.endpoint.macaddress": mac.String()},
 			})
 			must(err)
@@ -207,11 +207,11 @@ func record(b *testing.B, dir string, size int) []plan.Endpoint {
 }
 
 // attach makes the veth pairs, which no later process makes for Join.
-func attach(b *testing.B, endpoints []plan.Endpoint) {
-	b.Helper()
+func attach(tb testing.TB, endpoints []plan.Endpoint) {
+	tb.Helper()
 	conn, err := kernel.Open()
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer conn.Close()
 	for i, e := range endpoints {
@@ -220,10 +220,10 @@ func attach(b *testing.B, endpoints []plan.Endpoint) {
 			Master: fmt.Sprintf("nd-%d", i/portsOfBridge), MTU: 1500, PeerMAC: e.MAC,
 		}
 		if err := conn.AddVeth(v); err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := conn.SetUp(v.Name, true); err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }

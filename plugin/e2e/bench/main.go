@@ -61,7 +61,7 @@ type options struct {
 
 // run measures one part after the other.
 func run(ctx context.Context, w io.Writer, o options) error {
-	pathRounds, pathTime := 9, 300*time.Millisecond
+	pathRounds, pathTime := 30, 80*time.Millisecond
 	if o.short {
 		o.rounds = min(o.rounds, 5)
 		pathRounds, pathTime = 3, 100*time.Millisecond
