@@ -54,6 +54,7 @@ func TestForward(t *testing.T) {
 	}{
 		{name: "nothing"},
 		{name: "conntrack directions", rules: "table inet a { chain f { " + chain + " policy drop; ct direction reply accept; ct original ip6 daddr 2001:db8::2 ct direction original accept; } }", want: "inet a f: accept\n"},
+		{name: "conntrack addresses of the other family", rules: "table inet a { chain f { " + chain + " policy drop; ct original ip daddr != 192.0.2.1 drop; accept; } }", want: "inet a f: accept\n"},
 		{name: "policy", rules: "table inet a { chain f { " + chain + " policy drop; } }", want: "inet a f: drop by policy\n"},
 		{
 			name:  "other families and hooks",

@@ -119,7 +119,7 @@ func (m *machine) evaluate(t *nftables.Table, exprs []any) (evaluation, error) {
 				return evaluation{}, err
 			}
 		default:
-			m.load(x, &r)
+			matches = m.load(x, &r)
 		}
 		if matches == no {
 			return evaluation{}, nil

@@ -55,8 +55,9 @@ func (r *registers) read(register uint32, size int) ([]byte, bool) {
 	return r.data[i : i+size], true
 }
 
-// load runs an expression that loads or changes a register.
-func (m *machine) load(x any, r *registers) {
+// load runs an expression that loads or changes a register. It returns no
+// where the packet does not have what is loaded, which ends the rule.
+func (m *machine) load(x any, r *registers) answer {
 	const most = 16 // bytes of a value that is not known
 	switch x := x.(type) {
 	case *expr.Meta:
@@ -64,7 +65,7 @@ func (m *machine) load(x any, r *registers) {
 			if v, ok := r.read(x.Register, 4); ok && x.Key == expr.MetaKeyMARK {
 				m.mark = binary.NativeEndian.Uint32(v)
 			}
-			return
+			return yes
 		}
 		m.put(r, x.Register, m.packet.meta(uint32(x.Key), m.mark), most)
 	case *expr.Payload:
@@ -73,6 +74,9 @@ func (m *machine) load(x any, r *registers) {
 		}
 	case *expr.Ct:
 		if !x.SourceRegister {
+			if v, ok := familyOf(x.Key); ok && v != m.packet.Destination.Is4() {
+				return no
+			}
 			m.put(r, x.Register, m.packet.flow(x.Key), most)
 		}
 	case *expr.Immediate:
@@ -81,7 +85,7 @@ func (m *machine) load(x any, r *registers) {
 		v, ok := r.read(x.SourceRegister, int(x.Len))
 		if !ok || len(x.Mask) != len(v) || len(x.Xor) != len(v) {
 			r.forget(x.DestRegister, int(x.Len))
-			return
+			return yes
 		}
 		out := make([]byte, len(v))
 		for i := range v {
@@ -92,6 +96,7 @@ func (m *machine) load(x any, r *registers) {
 		clear(r.known[:])
 	default: // nothing that a later expression reads
 	}
+	return yes
 }
 
 func (m *machine) put(r *registers, register uint32, value []byte, size int) {
@@ -152,9 +157,9 @@ func (p Packet) flow(key expr.CtKey) []byte {
 		return []byte{0}
 	case expr.CtKeySTATUS, expr.CtKeyMARK:
 		return native(0)
-	case expr.CtKeySRC, ctSource6:
+	case expr.CtKeySRC, ctSource4, ctSource6:
 		return p.Source.AsSlice()
-	case expr.CtKeyDST, ctDestination6:
+	case expr.CtKeyDST, ctDestination4, ctDestination6:
 		return p.Destination.AsSlice()
 	default:
 		return nil
@@ -163,9 +168,24 @@ func (p Packet) flow(key expr.CtKey) []byte {
 
 // The addresses of one family, which the library has no names for.
 const (
+	ctSource4      = expr.CtKey(19) // NFT_CT_SRC_IP
+	ctDestination4 = expr.CtKey(20) // NFT_CT_DST_IP
 	ctSource6      = expr.CtKey(21) // NFT_CT_SRC_IP6
 	ctDestination6 = expr.CtKey(22) // NFT_CT_DST_IP6
 )
+
+// familyOf returns whether an address of a flow is one of IPv4, and false where
+// the key is of no family. A rule that asks for the other family's ends.
+func familyOf(key expr.CtKey) (four, ok bool) {
+	switch key {
+	case ctSource4, ctDestination4:
+		return true, true
+	case ctSource6, ctDestination6:
+		return false, true
+	default:
+		return false, false
+	}
+}
 
 // payload returns a part of the packet's headers.
 func (p Packet) payload(x *expr.Payload) []byte {

@@ -94,10 +94,11 @@ func TestFollow(t *testing.T) {
 				strings.Replace(after, "pass container: 02:42:ac:11:00:02 has the address", "stop container: it does not say on nd-4f1c2a9b7d30 that it has the address", 1),
 		},
 		{
+			// Outside it is known by the host's address alone.
 			name: "IPv4", target: "10.166.0.2", do: func(*host) {},
 			want: "pass uplink: eth0, up\npass sysctl: net.ipv4.ip_forward is 1\n" +
 				"pass route: 10.166.0.0/24 dev nd-4f1c2a9b7d30\n" +
-				"pass firewall: inet ndp6, chain forward > entering > entering_icmp4: accept\n" +
+				"stop firewall: inet ndp6, chain forward > entering > entering_icmp4 > hidden: drop, counter hidden (counted)\n" +
 				"pass neighbor: 10.166.0.2 is at 02:42:ac:11:00:02 on nd-4f1c2a9b7d30\npass port: ndh-9a6c1f20b5e is up\n",
 		},
 		{
