@@ -47,7 +47,15 @@ type victim struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when cmd ended
 	kills int
+
+	longest time.Duration // that a process lives
+	served  bool          // this process came to answer
+	early   int           // processes in a row that did not
 }
+
+// patience is how many processes in a row may be killed before they answer: on
+// a slow machine the next ones live longer.
+const patience = 10
 
 // start starts the process, which is killed at a moment that nobody knows:
 // while it starts, or in one of the next calls.
@@ -66,8 +74,8 @@ func (v *victim) start() {
 		_ = cmd.Wait()
 		close(ended)
 	}()
-	time.AfterFunc(time.Duration(rand.Int64N(int64(150*time.Millisecond))), func() { _ = cmd.Process.Kill() })
-	v.cmd, v.ended = cmd, ended
+	time.AfterFunc(rand.N(v.longest), func() { _ = cmd.Process.Kill() })
+	v.cmd, v.ended, v.served = cmd, ended, false
 }
 
 // reap waits for the end of a process that was killed.
@@ -77,6 +85,13 @@ func (v *victim) reap() {
 		<-v.ended
 		v.cmd = nil
 		v.kills++
+		v.early++
+		if v.served {
+			v.early = 0
+		}
+		if v.early == patience {
+			v.early, v.longest = 0, 2*v.longest
+		}
 	}
 }
 
@@ -90,6 +105,7 @@ func (v *victim) post(method, body string) (int, string) {
 			var d net.Dialer
 			c, err := d.DialContext(ctx, "unix", socket(v.dir))
 			dialed = err == nil
+			v.served = v.served || dialed
 			return c, err
 		},
 	}}
@@ -123,7 +139,7 @@ func (v *victim) post(method, body string) (int, string) {
 // nothing can catch, while containers come and go, and looks at what is left.
 func TestKill(t *testing.T) {
 	b := newBed(t)
-	v := &victim{t: t, dir: b.dir}
+	v := &victim{t: t, dir: b.dir, longest: 150 * time.Millisecond}
 	lives := 0
 	for end := time.Now().Add(10 * time.Second / time.Duration(stride())); time.Now().Before(end) && !t.Failed(); lives++ {
 		d := &docker{tb: t, host: b.host, sandbox: b.sandbox, post: v.post}
