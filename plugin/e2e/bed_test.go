@@ -42,14 +42,14 @@ type bed struct {
 	closers  []io.Closer            // of the scenario
 }
 
-// newBed makes the lab and starts plugin and dockerd.
-func newBed(t *testing.T, release lab.Release, binary string) *bed {
+// newLab makes an empty lab, and the Debian root for hosts of that release.
+func newLab(t *testing.T, release lab.Release) (root string, l *lab.Lab) {
 	t.Helper()
 	root, err := lab.Root(t.Context(), release, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := lab.New(t.Context(), lab.Options{})
+	l, err = lab.New(t.Context(), lab.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,15 @@ func newBed(t *testing.T, release lab.Release, binary string) *bed {
 			t.Error(err)
 		}
 	})
+	return root, l
+}
+
+// newBed makes the lab and starts plugin and dockerd.
+func newBed(t *testing.T, release lab.Release, binary string) *bed {
+	t.Helper()
+	root, l := newLab(t, release)
 	b := &bed{T: t, Lab: l, version: release.Docker, flags: engineFlags(release.Docker), root: root, binary: binary}
+	var err error
 	if b.host, err = l.AddHost(t.Context(), hostNumber, root); err != nil {
 		t.Fatal(err)
 	}

@@ -28,20 +28,9 @@ func TestService(t *testing.T) {
 	}
 	dir := t.TempDir()
 	first, second := buildPackage(t, dir, "1.0.0"), buildPackage(t, dir, "1.0.1")
-	root, err := lab.Root(t.Context(), release, os.Stderr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := lab.New(t.Context(), lab.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	root, l := newLab(t, release)
 	b := &bed{T: t, Lab: l, version: release.Docker, root: root}
+	var err error
 	if b.host, err = l.AddSystem(t.Context(), hostNumber, root); err != nil {
 		t.Fatal(err)
 	}

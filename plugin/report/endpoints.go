@@ -49,7 +49,7 @@ func writeEndpoints(b *strings.Builder, s admin.Status, network string) {
 			lines = append([]string{"-"}, lines...)
 		}
 		name := cmp.Or(Fit(e.Name, nameWidth), "-")
-		row(short(e.ID), name, cmp.Or(string(e.State), "-"), age(s.Time, e.JoinedAt), lines[0])
+		row(Short(e.ID), name, cmp.Or(string(e.State), "-"), age(s.Time, e.JoinedAt), lines[0])
 		for _, line := range lines[1:] {
 			row("", "", "", "", line)
 		}

@@ -124,13 +124,10 @@ func owner(s admin.Status, id string) string {
 // label is a name with the id, or the id where there is none.
 func label(name, id string) string {
 	if name == "" {
-		return short(id)
+		return Short(id)
 	}
-	return Fit(name, networkWidth) + " (" + short(id) + ")"
+	return Fit(name, networkWidth) + " (" + Short(id) + ")"
 }
-
-// short is the form of an id that Docker's own commands show.
-func short(id string) string { return id[:min(len(id), 12)] }
 
 // wrap writes text in lines that begin with prefix.
 func wrap(b *strings.Builder, prefix, text string) {

@@ -37,3 +37,6 @@ func Count(n int, one, many string) string {
 	}
 	return fmt.Sprintf("%d %s", n, many)
 }
+
+// Short returns as much of an id as Docker's own tables show.
+func Short(id string) string { return id[:min(len(id), 12)] }

@@ -155,7 +155,7 @@ func verdict(r doctor.Report) string {
 
 func traceText(t doctor.Trace) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s on network %s\n", t.Target, t.Network[:min(len(t.Network), 12)])
+	fmt.Fprintf(&b, "%s on network %s\n", t.Target, report.Short(t.Network))
 	width := 0
 	for _, s := range t.Steps {
 		width = max(width, len(s.At))
