@@ -48,7 +48,7 @@ func scenarios() []scenario {
 		{name: "duplicate on the uplink", run: duplicateAddress},
 		{name: "bad input", run: badInput},
 		{name: "bad requests", run: badRequests},
-		{name: "compose", run: compose, versions: []string{"28.5"}},
+		{name: "compose", run: compose, versions: []string{"26.1", "28.5"}},
 		{name: "uplink moves", run: uplinkMoves},
 		{name: "hundred containers", run: hundredContainers},
 		{name: "prefix followed", run: followPrefix},

@@ -82,11 +82,7 @@ services:
     ports: ["8081:80"]
 `
 	b.ok(b.host.WriteFile(file, []byte(text), 0o644))
-	compose := "docker compose"
-	if b.version == "20.10" {
-		compose = "docker-compose" // Debian's is the first version.
-	}
-	compose += " -p shop -f " + file + " "
+	compose := b.compose() + " -p shop -f " + file + " "
 	b.run(compose + "up -d")
 	since := time.Now()
 	first := b.inspect("www", "shop_web")

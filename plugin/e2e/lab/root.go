@@ -24,7 +24,7 @@ type Release struct {
 func Releases() []Release {
 	return []Release{
 		{Suite: "bookworm", Docker: "20.10", packages: []string{"docker-compose"}}, // The client is in docker.io.
-		{Suite: "trixie", Docker: "26.1", packages: []string{"docker-cli"}},
+		{Suite: "trixie", Docker: "26.1", packages: []string{"docker-cli", "docker-compose"}},
 		// debootstrap does not know who provides the message bus and the login
 		// manager that firewalld needs.
 		{Suite: "sid", Docker: "28.5", packages: []string{"docker-cli", "docker-compose", "firewalld", "dbus", "libpam-systemd"}},
