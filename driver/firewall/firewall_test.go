@@ -1,37 +1,17 @@
 package firewall_test
 
 import (
-	"flag"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ndp6/ndp6/driver/firewall"
+	"github.com/ndp6/ndp6/netutil/golden"
 	"github.com/ndp6/ndp6/netutil/nft"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s, written by go test -update:\n%s", path, diff)
-	}
-}
 
 func prefixes(texts ...string) []netip.Prefix {
 	var out []netip.Prefix
@@ -80,7 +60,7 @@ func TestBuild(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			golden(t, test.file, firewall.Build(test.policy).String())
+			golden.Expect(t, filepath.Join("testdata", test.file), firewall.Build(test.policy).String())
 		})
 	}
 	if got := firewall.Build(firewall.Policy{Uplinks: []string{"eth0"}, Guard: true}).String(); got != "" {

@@ -3,7 +3,6 @@ package graph_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net/netip"
@@ -17,12 +16,10 @@ import (
 
 	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/golden"
 	"github.com/ndp6/ndp6/plugin/admin"
 	"github.com/ndp6/ndp6/plugin/graph"
 )
-
-// update writes the pictures of testdata anew. Look at them then.
-var update = flag.Bool("update", false, "write the golden files")
 
 type drawing func(io.Writer, admin.Status) error
 
@@ -48,20 +45,7 @@ func TestGolden(t *testing.T) {
 	}
 	for file, d := range map[string]drawing{"host.svg": graph.SVG, "host.mmd": graph.Mermaid} {
 		t.Run(file, func(t *testing.T) {
-			got := draw(t, d, s)
-			path := filepath.Join("testdata", file)
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("-want +got (go test ./plugin/graph -update):\n%s", diff)
-			}
+			golden.Expect(t, filepath.Join("testdata", file), draw(t, d, s))
 		})
 	}
 }

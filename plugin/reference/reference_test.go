@@ -1,21 +1,17 @@
 package reference_test
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/netutil/golden"
 	"github.com/ndp6/ndp6/plugin/settings"
 )
-
-var update = flag.Bool("update", false, "write the documents")
 
 const (
 	readme = "../../README.md"
@@ -60,16 +56,8 @@ func TestDocuments(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			before, got, after := cut(t, string(data), tt.name)
-			if *update {
-				if err := os.WriteFile(tt.file, []byte(before+tt.rows+after), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(strings.Split(tt.rows, "\n"), strings.Split(got, "\n")); diff != "" {
-				t.Errorf("%s is not what the code says: run go test ./plugin/reference -update (-code +document):\n%s", tt.file, diff)
-			}
+			before, after := around(t, string(data), tt.name)
+			golden.Expect(t, tt.file, before+tt.rows+after)
 		})
 	}
 }
@@ -93,16 +81,16 @@ func TestMostUsed(t *testing.T) {
 	}
 }
 
-// cut finds the table of a name in a document.
-func cut(t *testing.T, document, name string) (before, rows, after string) {
+// around is what stands before and after the table of a name in a document.
+func around(t *testing.T, document, name string) (before, after string) {
 	t.Helper()
 	begin, end := "<!-- "+name+" -->\n\n", "\n<!-- end of "+name+" -->"
 	head, rest, ok := strings.Cut(document, begin)
-	rows, tail, ok2 := strings.Cut(rest, end)
+	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
 		t.Fatalf("the document has no lines %q and %q", strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
-	return head + begin, rows, end + tail
+	return head + begin, end + tail
 }
 
 func networkOptions(shown func(key string) bool, dir string) string {
