@@ -11,6 +11,8 @@ import (
 )
 
 // TestAddresses asks for addresses in every way that Docker has.
+//
+// Shows RFC 5952 4 (canonical).
 func TestAddresses(t *testing.T) {
 	playAll(t, []scripted{
 		{name: "dual stack", script: `
@@ -44,6 +46,12 @@ ok
 ndp6,pool=2001:db8::/64 fe80::1/64
 > endpoint 2001:db8::/64 mac=02
 2001:db8::242:ac11:2/64
+`},
+		{name: "in any form, and canonical from then on", script: `
+> pool6 2001:0DB8:0000::0/80
+ndp6,pool=2001:db8::/80 fe80::1/64
+> endpoint 2001:db8::/80 2001:DB8:0:0::0:00AA mac=02
+2001:db8::aa/80
 `},
 		{name: "a pool longer than /80 is sequential", script: `
 > pool6 2001:db8::/112

@@ -63,6 +63,8 @@ func TestForwardGuard(t *testing.T) {
 }
 
 // TestHostICMPOnly keeps containers from the host's services.
+//
+// Shows RFC 4890 4.4.1 (host).
 func TestHostICMPOnly(t *testing.T) {
 	l := newLab(t, false)
 	l.serve("lan1", 80)
@@ -126,6 +128,8 @@ func talk(conn net.Conn, line string, patience time.Duration) bool {
 }
 
 // TestEstablished is about flows that were there before the rules changed.
+//
+// Shows RFC 6092 REC-31 (established).
 func TestEstablished(t *testing.T) {
 	l := newLab(t, false)
 	l.serve("nd1", 80)

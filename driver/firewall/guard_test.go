@@ -58,6 +58,13 @@ func names(all []frames.Frame, which func(frames.Frame) bool) map[string]bool {
 	return m
 }
 
+// Shows RFC 2827 3 (port).
+// Shows RFC 4890 4.3.3 (bridged).
+// Shows RFC 6105 3 (routers).
+// Shows RFC 6105 3 (neighbors).
+// Shows RFC 6980 5 (guard).
+// Shows RFC 7113 3 (headers).
+// Shows RFC 7113 3 (fragments).
 func TestGuard(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		t.Run(bridgeNF(on), func(t *testing.T) {

@@ -77,6 +77,13 @@ func (l *lab) pass(from, to string, types []int) []int {
 }
 
 // TestICMPv6 is RFC 4890 4.3, as far as it is about types.
+//
+// Shows RFC 4890 4.3.1 (errors).
+// Shows RFC 4890 4.3.1 (echo).
+// Shows RFC 4890 4.3.3 (stays).
+// Shows RFC 4890 4.3.4 (policy).
+// Shows RFC 4890 4.3.5 (dropped).
+// Shows RFC 6092 REC-49 (transparent).
 func TestICMPv6(t *testing.T) {
 	types := []int{1, 2, 3, 4, 100, 127, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 141, 142, 143, 144, 148, 149, 151, 153}
 	l := newLab(t, false)
@@ -136,6 +143,8 @@ func (l *lab) burst(typ, n int) int {
 }
 
 // TestICMPv6Limit floods a container: echoes are limited, "packet too big" is not.
+//
+// Shows RFC 4890 4.3.1 (limits).
 func TestICMPv6Limit(t *testing.T) {
 	l := newLab(t, false)
 	l.apply(policy(), endpoint("nd1"))
@@ -150,6 +159,10 @@ func TestICMPv6Limit(t *testing.T) {
 }
 
 // TestSpoof sends under addresses that the sender cannot have.
+//
+// Shows RFC 2827 3 (forwarded).
+// Shows RFC 6092 REC-5 (outbound source).
+// Shows RFC 6092 REC-6 (inbound source).
 func TestSpoof(t *testing.T) {
 	for _, test := range []struct{ name, from, source, to string }{
 		{"a container's address from outside", "lan1", "2001:db8:0:a::99", "nd1"},

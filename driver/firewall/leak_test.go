@@ -33,6 +33,8 @@ func everyKind() [][]byte {
 }
 
 // TestNoLeak looks on the uplink for packets with a hidden source.
+//
+// Shows RFC 4193 4.3 (leak).
 func TestNoLeak(t *testing.T) {
 	for name, test := range map[string]struct {
 		policy firewall.Policy

@@ -95,6 +95,7 @@ func (l *lab) serveAll() {
 	}
 }
 
+// Shows RFC 6092 REC-33 (inbound).
 func TestPackets(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		t.Run(bridgeNF(on), func(t *testing.T) {

@@ -39,6 +39,8 @@ func packet(proto byte, port, id uint16, flags byte) []byte {
 
 // TestHeaders hides ports behind extension headers, in fragments and in
 // segments that start no flow. What is published may get through.
+//
+// Shows RFC 6092 REC-33 (inbound).
 func TestHeaders(t *testing.T) {
 	l := newLab(t, false)
 	l.apply(policy(), publish(endpoint("nd1")))
@@ -127,3 +129,36 @@ const (
 	flagRST = 0x04
 	flagACK = 0x10
 )
+
+// TestRoutingHeaders: no packet with a routing header leaves a container.
+//
+// Shows RFC 5095 4.2 (firewall).
+// Shows RFC 6092 REC-4 (outbound).
+func TestRoutingHeaders(t *testing.T) {
+	l := newLab(t, false)
+	l.apply(policy(), publish(endpoint("nd1")))
+	l.pass("lan1", "nd1", []int{2})                                    // Everybody knows their neighbors.
+	nettest.Run(t, "sysctl -qw net.netfilter.nf_conntrack_checksum=0") // Ours are wrong.
+	to, from := l.openLink("lan1"), l.openLink("nd1")
+	for _, typ := range []byte{0, 2, 3, 4} {
+		for _, left := range []byte{0, 1} {
+			header := []byte{udp, 0, typ, left, 0, 0, 0, 0}
+			from.send(routed("nd1", "lan1", 43, append(header, packet(udp, 80, 6000, 0)...)))
+		}
+	}
+	from.send(routed("nd1", "lan1", udp, packet(udp, 80, 6001, 0)))
+	buf := make([]byte, 2048)
+	for last := false; !last; {
+		n, _, err := unix.Recvfrom(to.fd, buf, 0)
+		if err != nil || n < 62 || binary.BigEndian.Uint16(buf[12:]) != unix.ETH_P_IPV6 {
+			continue
+		}
+		if buf[20] == 43 {
+			t.Errorf("a routing header of type %d, with %d segments left", buf[56], buf[57])
+		}
+		last = buf[20] == udp && binary.BigEndian.Uint16(buf[54:]) == 6001
+	}
+	if got := l.counters()["routing"]; got != 8 {
+		t.Errorf("counter routing is %d, want all 8", got)
+	}
+}

@@ -1,10 +1,13 @@
 package firewall_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/netutil/nettest"
@@ -92,6 +95,8 @@ func TestNAT6(t *testing.T) {
 	}
 }
 
+// Shows RFC 6296 2.1 (one to one).
+// Shows RFC 6296 4.3 (hairpin).
 func TestTranslations(t *testing.T) {
 	for _, docker := range []bool{false, true} {
 		t.Run(fmt.Sprintf("docker=%t", docker), func(t *testing.T) {
@@ -133,6 +138,29 @@ func TestTranslations(t *testing.T) {
 			want = map[probe]string{"lan1 nd1@1 80/tcp": "", "nd1 lan1 80/tcp": "lan1 sees host.lan", "lan1 nd1 80/tcp": ""}
 			maps.Copy(want, map[probe]string{"nb1 lan1 80/tcp": "lan1 sees nb1@1", "lan1 host.lan 8080/tcp": "nd1 sees lan1"})
 			l.expect("while the uplink has no prefix", want)
+		})
+	}
+}
+
+// TestTranslatedErrors: an error about a translated packet names in its inside
+// the address that the sender has, or the sender's kernel would not know it.
+//
+// Shows RFC 6092 REC-18 (errors of flows).
+func TestTranslatedErrors(t *testing.T) {
+	for name, tt := range map[string]struct {
+		policy   firewall.Policy
+		from, to string
+	}{
+		"nat, about what a container sent":   {behindHost(), "nd1", "lan1"},
+		"nptv6, about what a container sent": {behindPrefixes(1), "nd1", "lan1"},
+		"nptv6, about what it was sent":      {behindPrefixes(1), "lan1", "nd1@1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, false)
+			l.apply(tt.policy, publish(endpoint("nd1")))
+			deadline(t, "the sender hears that nobody listens", func() bool {
+				return errors.Is(l.knock(tt.from, netip.AddrPortFrom(addr(tt.to), 80)), unix.ECONNREFUSED)
+			})
 		})
 	}
 }

@@ -102,6 +102,7 @@ func openPeer(t *testing.T, path string) *ndp.Conn {
 	return c
 }
 
+// Shows RFC 4862 5.4.4 (advertisement).
 func TestProbe(t *testing.T) {
 	tests := []struct {
 		name string
@@ -176,6 +177,7 @@ func TestProbesAtOnce(t *testing.T) {
 	}
 }
 
+// Shows RFC 4862 5.4.3 (duplicates).
 func TestTwoHostsProbeAtOnce(t *testing.T) {
 	link, peer := lan(t)
 	host, other := open(t, link), openPeer(t, peer)
@@ -221,6 +223,8 @@ func TestProbeEnds(t *testing.T) {
 	}
 }
 
+// Shows RFC 4861 7.2.6 (solicited).
+// Shows RFC 4861 7.2.8 (announcement).
 func TestAnnounceReplacesStaleEntry(t *testing.T) {
 	link, peer := lan(t)
 	nettest.RunIn(t, peer, "ip -6 neigh add 2001:db8::42:ac11:2 dev eth0 lladdr 02:42:00:00:00:99 nud reachable")

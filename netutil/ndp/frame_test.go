@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -47,6 +48,7 @@ func macOption(d ndp.Direction, m inet.MAC) ndp.Option {
 	return &ndp.LinkLayerAddress{Direction: d, Addr: m.HardwareAddr()}
 }
 
+// Shows RFC 4861 7.1.1 (unknown options).
 func TestParseFrame(t *testing.T) {
 	third := inet.MAC{0x02, 0x42, 0, 0, 0, 0x03}
 	tests := []struct {
@@ -94,6 +96,9 @@ func TestParseFrame(t *testing.T) {
 }
 
 // TestParseFrameRefuses has what RFC 4861 7.1 says must be discarded.
+//
+// Shows RFC 4861 7.1.1 (validity).
+// Shows RFC 4861 7.1.2 (validity).
 func TestParseFrameRefuses(t *testing.T) {
 	good := frame(t, advertisement(macOption(ndp.Target, theirs)), lla, inet.AllNodes)
 	with := func(offset int, value byte) []byte {
@@ -138,6 +143,37 @@ func TestParseFrameRefuses(t *testing.T) {
 	}
 }
 
+// TestParseRouterRefuses has what RFC 4861 6.1.2 says must be discarded.
+//
+// Shows RFC 4861 6.1.2 (validity).
+func TestParseRouterRefuses(t *testing.T) {
+	good := frame(t, &ndp.RouterAdvertisement{RouterLifetime: time.Minute}, lla, inet.AllNodes)
+	if r, ok := parseRouter(good); !ok || r.Addr != lla || r.MAC != theirs || r.Lifetime != time.Minute {
+		t.Errorf("got %+v, %v", r, ok)
+	}
+	with := func(offset int, value byte) []byte {
+		b := slices.Clone(good)
+		b[offset] = value
+		return b
+	}
+	for name, b := range map[string][]byte{
+		"empty":         nil,
+		"cut":           good[:len(good)-1],
+		"too short":     with(ethernetLen+5, 8),
+		"hop limit":     with(ethernetLen+7, 254),
+		"code":          with(headerLen+1, 1),
+		"checksum":      with(headerLen+2, good[headerLen+2]^1),
+		"global source": frame(t, &ndp.RouterAdvertisement{}, target, inet.AllNodes),
+		"solicitation":  frame(t, solicitation(), lla, inet.AllNodes),
+	} {
+		if r, ok := parseRouter(b); ok {
+			t.Errorf("%s: got %+v", name, r)
+		}
+	}
+}
+
+// Shows RFC 4862 5.4.3 (duplicates).
+// Shows RFC 7527 4.2 (looped back).
 func TestClaims(t *testing.T) {
 	other := netip.MustParseAddr("2001:db8::42:ac11:3")
 	tests := []struct {
