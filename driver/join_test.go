@@ -15,6 +15,7 @@ import (
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
+// Shows RFC 5942 4 (on-link).
 func TestJoinAnswers(t *testing.T) {
 	t.Parallel()
 	old := func(r *network.CreateNetworkRequest) { delete(r.Options, "com.docker.network.enable_ipv4") }
@@ -179,6 +180,9 @@ const (
 	duplicate = "address 2001:db8::a:242:0:2 is in use on uplink eth0 by 02:42:00:00:00:99: use another --ip6 or --mac-address, or remove it there"
 )
 
+// Shows RFC 4429 3.3 (beside).
+// Shows RFC 4862 5.4 (before use).
+// Shows RFC 4862 5.4.5 (failure).
 func TestDuplicateAddress(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -264,6 +268,7 @@ func TestDuplicateAddress(t *testing.T) {
 	}
 }
 
+// Shows RFC 4862 5.4.5 (failure).
 func TestWithdrawnAddressStaysWithdrawn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/ndp6/ndp6/driver"
 )
 
+// Shows RFC 8200 5 (MTU).
 func TestCreateNetworkRefuses(t *testing.T) {
 	t.Parallel()
 	generic := func(key string, value any) func(*network.CreateNetworkRequest) {

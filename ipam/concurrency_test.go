@@ -239,6 +239,8 @@ error: learn what the host uses: no netlink
 
 // TestIdentifiersLast: what is made from a secret is the same after a restart,
 // and another on another host.
+//
+// Shows RFC 7217 5 (stable).
 func TestIdentifiersLast(t *testing.T) {
 	address := func(l *lab, mode string) string {
 		l.call("pool6 2001:db8::/80 ndp6.iid=" + mode)

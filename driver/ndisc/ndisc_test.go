@@ -98,6 +98,7 @@ func next(t *testing.T, conn *packet.Conn) netip.Addr {
 	}
 }
 
+// Shows RFC 4861 7.2.6 (count).
 func TestAnnounce(t *testing.T) {
 	enter(t)
 	s := newSpeaker(t)
@@ -130,6 +131,7 @@ func TestAnnounce(t *testing.T) {
 	}
 }
 
+// Shows RFC 4861 7.2.6 (pause).
 func TestAnnounceAll(t *testing.T) {
 	enter(t)
 	s := newSpeaker(t)

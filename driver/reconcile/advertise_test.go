@@ -38,6 +38,8 @@ func awaitAll(t *testing.T, want map[string]string) {
 
 // What the kernel learned from a router stays when ndp6 makes the host forward,
 // is renewed from then on, and stays when the last network goes.
+//
+// Shows RFC 4861 6.3.4 (default router).
 func TestHostLearnsWhileItForwards(t *testing.T) {
 	enterLAN(t)
 	advertise := func(router time.Duration, prefixes ...nettest.RAPrefix) {
@@ -74,6 +76,8 @@ func TestHostLearnsWhileItForwards(t *testing.T) {
 
 // A daemon that handles advertisements keeps the kernel from it, and must not
 // find its own routes and addresses beside the kernel's.
+//
+// Shows RFC 4861 6.3.4 (default router).
 func TestHostLeavesAdvertisementsToADaemon(t *testing.T) {
 	enterLAN(t)
 	nettest.Run(t,

@@ -14,6 +14,8 @@ import (
 	"github.com/ndp6/ndp6/netutil/nettest"
 )
 
+// Shows RFC 4541 3 (bridge).
+// Shows RFC 4861 7.2.8 (delay).
 func TestHostServesAndForgets(t *testing.T) {
 	enter(t)
 	nettest.Run(t, "sysctl -w net.ipv6.conf.eth1.forwarding=1")

@@ -84,6 +84,7 @@ func (s *sandboxed) expectInside(t *testing.T, when, want string) {
 
 func stable(e *plan.Endpoint) { e.Stable = netip.MustParseAddr("2001:db8::a:5:5:5") }
 
+// Shows RFC 4862 5.5.4 (deprecated).
 func TestInside(t *testing.T) {
 	s := enterSandboxed(t)
 	s.change(t, stable)

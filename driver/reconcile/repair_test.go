@@ -106,6 +106,9 @@ func TestRepair(t *testing.T) {
 }
 
 // Neighbors send to the MAC that they know until they are told another.
+//
+// Shows RFC 4861 7.2.6 (changed).
+// Shows RFC 4861 7.2.8 (announcement).
 func TestAnnouncesAgain(t *testing.T) {
 	for _, m := range moves() {
 		t.Run(m.name, func(t *testing.T) {

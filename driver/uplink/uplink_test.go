@@ -93,6 +93,7 @@ func change(f func(*uplink.Snapshot)) uplink.Snapshot {
 	return s
 }
 
+// Shows RFC 4191 3.1 (preference).
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	eth0 := uplink.Uplink{

@@ -89,6 +89,8 @@ func TestPick(t *testing.T) {
 	}
 }
 
+// Shows RFC 2526 2 (reserved).
+// Shows RFC 4291 2.6.1 (subnet-router anycast).
 func TestReserved(t *testing.T) {
 	tests := []struct {
 		pool, addr string
@@ -135,6 +137,10 @@ func TestParseMode(t *testing.T) {
 
 // TestPickProperties: whatever is asked, an address is inside, free, not
 // reserved, and the same when asked again.
+//
+// Shows RFC 2526 2 (reserved).
+// Shows RFC 4291 2.6.1 (subnet-router anycast).
+// Shows RFC 7217 6 (collision).
 func TestPickProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRequest(t)
@@ -216,6 +222,7 @@ func TestPackedGroups(t *testing.T) {
 	}
 }
 
+// Shows RFC 7217 5 (function).
 func TestSecretAndPoolChangeIdentifiers(t *testing.T) {
 	base := alloc.Request{
 		Pool: netip.MustParsePrefix("2001:db8::/80"), Mode: alloc.Name, Name: "web", MAC: mac, Secret: secret, Taken: takenOf(),

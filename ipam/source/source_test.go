@@ -152,6 +152,8 @@ func TestIPv6(t *testing.T) {
 }
 
 // TestSmallAllotments takes pools from an on-link prefix until none is left.
+//
+// Shows RFC 6164 6 (uplink).
 func TestSmallAllotments(t *testing.T) {
 	tests := []struct {
 		name, prefix, host, router string
@@ -385,6 +387,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+// Shows RFC 4193 3.2.1 (random).
 func TestRandomULA(t *testing.T) {
 	a, b := source.RandomULA(), source.RandomULA()
 	if a == b || !inet.IsULA(a) || a.Bits() != 48 || a != a.Masked() {

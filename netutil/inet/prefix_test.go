@@ -11,6 +11,7 @@ import (
 
 var mac = inet.MAC{0x02, 0x42, 0xac, 0x11, 0x00, 0x02}
 
+// Shows RFC 7136 5 (opaque).
 func TestEmbedMAC(t *testing.T) {
 	tests := []struct {
 		name, prefix, want, err string
@@ -31,6 +32,8 @@ func TestEmbedMAC(t *testing.T) {
 	}
 }
 
+// Shows RFC 2464 7 (multicast).
+// Shows RFC 4291 2.7.1 (solicited-node).
 func TestMulticast(t *testing.T) {
 	tests := []struct {
 		name, addr, group string
@@ -120,6 +123,7 @@ func TestCovers(t *testing.T) {
 	}
 }
 
+// Shows RFC 4193 3.1 (prefix).
 func TestScopes(t *testing.T) {
 	tests := []struct {
 		prefix   string
@@ -147,6 +151,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
+// Shows RFC 4291 A (EUI-64).
 func TestLinkLocal(t *testing.T) {
 	t.Parallel()
 	mac, err := inet.ParseMAC("02:42:ac:11:00:02")

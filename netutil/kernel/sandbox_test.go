@@ -87,6 +87,7 @@ func TestSandboxAddresses(t *testing.T) {
 	}
 }
 
+// Shows RFC 6724 5 (source).
 func TestSandboxSource(t *testing.T) {
 	enterSandbox(t)
 	s := openSandbox(t)

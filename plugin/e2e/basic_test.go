@@ -68,6 +68,8 @@ func defaultPool(b *bed) {
 }
 
 // mtu gives a network a smaller MTU than its uplink has.
+//
+// Shows RFC 8201 4 (MTU).
 func mtu(b *bed) {
 	b.network("n", "--subnet", pool, "-o", "ndp6.mtu=1400")
 	c := b.web("c1", "n")

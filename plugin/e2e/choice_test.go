@@ -59,6 +59,8 @@ func gatewayRangeAux(b *bed) {
 }
 
 // duplicateAddress asks for an address that another host of the LAN has.
+//
+// Shows RFC 4862 5.4 (before use).
 func duplicateAddress(b *bed) {
 	const taken = "2001:db8:1:0:a::99"
 	b.ok(b.neighbor.IP(b.ctx(), "addr add "+taken+"/128 dev eth0 nodad"))

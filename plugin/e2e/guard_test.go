@@ -25,6 +25,8 @@ func (p *places) macOf(name string) [6]byte {
 // impostor gives a container NET_ADMIN and has it be someone else in each way
 // there is. Its neighbor must not hear of it, nor may the neighbor's address
 // move, unless the network's guard is off.
+//
+// Shows RFC 2827 3 (port).
 func impostor(b *bed) {
 	b.network("n", "--subnet", pool, "-o", "ndp6.dad=off")
 	b.network("free", "--subnet", "2001:db8:1:0:b::/80", "-o", "ndp6.guard=off", "-o", "ndp6.dad=off")
@@ -105,6 +107,8 @@ func fromMAC(mac [6]byte) func([]byte) bool {
 
 // flood sends frames from MACs and addresses by the thousand. The host must
 // remember none.
+//
+// Shows RFC 6583 7.1 (tables).
 func flood(b *bed) {
 	const frames = 20000
 	b.network("n", "--subnet", pool)

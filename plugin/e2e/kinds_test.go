@@ -85,6 +85,7 @@ var toULA = "route add fd00::/8" + viaHost
 // byRouter has the host send to the router what is for others.
 const byRouter = "route add default via " + lab.RouterLLA + " dev eth0"
 
+// Shows RFC 8273 4 (routed).
 func kinds() []kind {
 	onLink := choice{mode: "routed", within: lab.LAN, bits: 80, uplink: "eth0", proxied: true}
 	advertised := onLink
