@@ -28,7 +28,7 @@ func (d *Driver) CreateEndpoint(ctx context.Context, r *network.CreateEndpointRe
 	if err != nil {
 		return nil, err
 	}
-	e, given, err := newEndpoint(n, r)
+	e, given, err := d.newEndpoint(n, r)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (d *Driver) network(id string) (plan.Network, error) {
 }
 
 // newEndpoint checks a request and returns its record, and whether it has a MAC.
-func newEndpoint(n plan.Network, r *network.CreateEndpointRequest) (e plan.Endpoint, given bool, err error) {
+func (d *Driver) newEndpoint(n plan.Network, r *network.CreateEndpointRequest) (e plan.Endpoint, given bool, err error) {
 	e = plan.Endpoint{ID: r.EndpointID, Network: n.ID}
 	var iface network.EndpointInterface
 	if r.Interface != nil {
@@ -88,22 +88,15 @@ func newEndpoint(n plan.Network, r *network.CreateEndpointRequest) (e plan.Endpo
 		if p.Bits() == 0 {
 			continue // 0.0.0.0/0 stands for no IPv4
 		}
-		i := slices.IndexFunc(n.Pools, func(pool plan.Pool) bool { return pool.Prefix.Contains(p.Addr()) })
-		if i < 0 {
+		if !slices.ContainsFunc(n.Pools, func(pool plan.Pool) bool { return pool.Prefix.Contains(p.Addr()) }) {
 			return e, given, fmt.Errorf("address %s is outside the network's pools %s: use an address inside one", p.Addr(), n.Prefixes())
 		}
 		e.Addrs = append(e.Addrs, p.Addr())
-		if p.Addr().Is6() && !derived(n.Pools[i].Prefix, e.MAC, p.Addr()) {
+		if p.Addr().Is6() && !d.config.Lender.Random(p.Addr()) {
 			e.Chosen = true
 		}
 	}
 	return e, given, nil
-}
-
-// derived reports whether addr is the address that mac gives in pool.
-func derived(pool netip.Prefix, mac inet.MAC, addr netip.Addr) bool {
-	a, err := inet.EmbedMAC(pool, mac)
-	return err == nil && a == addr
 }
 
 // record takes e among the endpoints, here and in the store, and returns those

@@ -19,6 +19,10 @@ type Lender interface {
 	// Source says where a pool came from, "uplink" where it was chosen in a
 	// prefix of the uplink. It is empty for a pool of another IPAM driver.
 	Source(pool netip.Prefix) string
+	// Random reports whether an address was picked at random, so that no other
+	// host has it in practice (RFC 4429 2.1). It is false for one that was asked
+	// for, and for one of another IPAM driver.
+	Random(addr netip.Addr) bool
 	// CheckStable returns why containers can have no stable addresses in a pool.
 	CheckStable(pool netip.Prefix) error
 	// Stable lends the address that the container's name gives, until Return. It

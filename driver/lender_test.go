@@ -27,6 +27,12 @@ const stableAddr = "2001:db8::a:5:5:5"
 
 func (l *fakeLender) Source(netip.Prefix) string { return l.source }
 
+// Random takes addresses as random whose last bytes have a MAC in them.
+func (*fakeLender) Random(addr netip.Addr) bool {
+	b := addr.As16()
+	return b[10] != 0 || b[11] != 0
+}
+
 func (l *fakeLender) CheckStable(netip.Prefix) error { return l.refuses }
 
 func (l *fakeLender) Stable(_ context.Context, r driver.StableRequest) (netip.Addr, error) {

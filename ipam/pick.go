@@ -16,15 +16,14 @@ type oddity struct {
 	asked, used alloc.Mode
 }
 
-// pick chooses an address for an endpoint that asks for none. The caller holds mu.
-func (m *IPAM) pick(p *pool, w wish) (netip.Addr, oddity, error) {
+// pick chooses an address for an endpoint that asks for none, and says how it
+// did. The caller holds mu.
+func (m *IPAM) pick(p *pool, w wish) (addr netip.Addr, used alloc.Mode, odd oddity, err error) {
 	r := m.request(p, w)
-	addr, err := alloc.Pick(r)
-	if err != nil {
-		return netip.Addr{}, oddity{}, p.exhausted(err)
+	if addr, err = alloc.Pick(r); err != nil {
+		return netip.Addr{}, "", oddity{}, p.exhausted(err)
 	}
-	var odd oddity
-	used := r.Effective()
+	used = r.Effective()
 	if used != r.Mode && !p.is4() && !p.told {
 		p.told = true
 		odd.asked, odd.used = r.Mode, used
@@ -35,7 +34,21 @@ func (m *IPAM) pick(p *pool, w wish) (netip.Addr, oddity, error) {
 	if used == alloc.MAC {
 		odd.displaced = displaced(r, addr)
 	}
-	return addr, odd, nil
+	return addr, used, odd, nil
+}
+
+// Random reports whether the address of a lease was picked in 48 bits or more
+// that no other host has in practice: those of a MAC, or of a hash that a secret
+// keys. It is false for an address that was asked for, counted up, or is not lent.
+func (m *IPAM) Random(addr netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.poolOf(addr)
+	if p == nil || p.leases[addr] == nil {
+		return false
+	}
+	mode := p.leases[addr].Mode
+	return mode != "" && mode != alloc.Sequential
 }
 
 // request is what pick asks for. The caller holds mu.

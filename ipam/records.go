@@ -49,6 +49,8 @@ type Lease struct {
 	// on, neither when the lease was replayed.
 	MAC  inet.MAC `json:"mac,omitzero"`
 	Name string   `json:"name,omitempty"`
+	// Mode is how the address was picked, empty where it was asked for.
+	Mode alloc.Mode `json:"mode,omitempty"`
 	// Endpoint is set for an address that a container has by its name beside
 	// those that Docker asks for: Docker's id of the endpoint.
 	Endpoint string `json:"endpoint,omitempty"`

@@ -163,18 +163,19 @@ func (m *IPAM) reserve(p *pool, w wish) (*lease, oddity, error) {
 		p.creating, p.unconfirmed = false, false
 	}
 	addr := w.addr
+	var mode alloc.Mode
 	var odd oddity
 	var err error
 	if addr.IsValid() {
 		err = p.checkExplicit(w)
 	} else {
-		addr, odd, err = m.pick(p, w)
+		addr, mode, odd, err = m.pick(p, w)
 	}
 	if err != nil {
 		return nil, oddity{}, err
 	}
 	l := &lease{
-		Lease:   Lease{Pool: p.id, Addr: addr, MAC: w.mac, Name: w.name, Since: now()},
+		Lease:   Lease{Pool: p.id, Addr: addr, MAC: w.mac, Name: w.name, Mode: mode, Since: now()},
 		touched: time.Now(),
 	}
 	p.touched = l.touched

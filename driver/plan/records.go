@@ -82,8 +82,8 @@ type Endpoint struct {
 	// Stable is the address that was derived from the container's name; the
 	// zero Addr where there is none, or the name is not known yet.
 	Stable netip.Addr `json:"stable,omitzero"`
-	// Chosen is set where the user chose the address or the MAC, so that a
-	// duplicate on the uplink is possible in practice.
+	// Chosen is set where the user chose the address or the MAC, or IPAM counts
+	// addresses up, so that a duplicate on the uplink is possible in practice.
 	Chosen bool `json:"chosen,omitempty"`
 	// Joined is set from Join to Leave.
 	Joined bool `json:"joined,omitempty"`

@@ -24,6 +24,7 @@ type Docker interface {
 // Addresses is the IPAM driver.
 type Addresses interface {
 	PoolSource(pool netip.Prefix) string
+	Random(addr netip.Addr) bool
 	CheckStable(pool netip.Prefix) error
 	LendStable(s ipam.Stable) (netip.Addr, error)
 	ReturnStable(endpoint string) error
@@ -46,6 +47,9 @@ func New(docker Docker, addresses Addresses) *Lender {
 
 // Source implements driver.Lender.
 func (l *Lender) Source(pool netip.Prefix) string { return l.addresses.PoolSource(pool) }
+
+// Random implements driver.Lender.
+func (l *Lender) Random(addr netip.Addr) bool { return l.addresses.Random(addr) }
 
 // CheckStable implements driver.Lender.
 func (l *Lender) CheckStable(pool netip.Prefix) error {

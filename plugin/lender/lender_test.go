@@ -49,6 +49,8 @@ type addresses struct {
 
 func (a *addresses) PoolSource(netip.Prefix) string { return "uplink" }
 
+func (a *addresses) Random(addr netip.Addr) bool { return addr == address }
+
 func (a *addresses) CheckStable(netip.Prefix) error { return a.err }
 
 func (a *addresses) LendStable(s ipam.Stable) (netip.Addr, error) {
@@ -134,6 +136,9 @@ func TestWithoutDocker(t *testing.T) {
 	}
 	if _, err := l.Stable(t.Context(), driver.StableRequest{Pool: pool}); err == nil {
 		t.Error("Stable: no error")
+	}
+	if !l.Random(address) || l.Random(pool.Addr()) {
+		t.Error("addresses were not asked which are random")
 	}
 	if got := l.Source(pool); got != "uplink" {
 		t.Errorf("Source = %q", got)
