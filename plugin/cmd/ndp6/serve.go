@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 
@@ -11,15 +12,16 @@ import (
 )
 
 // serveHelp shows the reference in place of cobra's list of flags, which has
-// no room for it.
-const serveHelp = `{{.Short}}
-
-Usage:
-  {{.UseLine}}
-
-Settings, each a flag or a variable of the environment; the flag wins:
-
-{{.Long}}`
+// no room for it. It is a function, because a template would bring
+// text/template, which calls methods by name: the linker then keeps every
+// method of every type, 2 MB of them.
+func serveHelp(cmd *cobra.Command, _ []string) {
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n\nUsage:\n  %s\n\nSettings, each a flag or a variable of the environment; the flag wins:\n\n%s",
+		cmd.Short, cmd.UseLine(), cmd.Long)
+	if err != nil {
+		cmd.PrintErrln(err)
+	}
+}
 
 func serveCommand(getenv func(string) string) *cobra.Command {
 	cmd := &cobra.Command{
@@ -36,7 +38,7 @@ func serveCommand(getenv func(string) string) *cobra.Command {
 			return plugin.Serve(cmd.Context(), s, newLog(s, cmd.ErrOrStderr()))
 		},
 	}
-	cmd.SetHelpTemplate(serveHelp)
+	cmd.SetHelpFunc(serveHelp)
 	settings.Define(cmd.Flags())
 	return cmd
 }
