@@ -60,7 +60,7 @@ func (s *Source) take(o origin, bits int, f Facts, used []netip.Prefix) (p netip
 	}
 	for _, length := range lengths {
 		block, first, start := s.within(o, length, f.MachineID)
-		if p, ok := freeSubnet(block, length, first, start, obstacles(f.Foreign, used, block, length)); ok {
+		if p, ok := inet.FreeSubnet(block, length, first, start, obstacles(f.Foreign, used, block, length)); ok {
 			return p, ""
 		}
 	}
@@ -94,7 +94,7 @@ const few = 256
 // indexes that the search in it begins again and begins at.
 func (s *Source) within(o origin, length int, machineID string) (block netip.Prefix, first, start uint64) {
 	block = o.prefix
-	last := countSubnets(block, length) - 1
+	last := inet.CountSubnets(block, length) - 1
 	switch {
 	case o.from == Block:
 		return block, 0, 0
@@ -118,7 +118,7 @@ func (s *Source) start(machineID string, block netip.Prefix, length int) uint64 
 		machineID = s.ula.String() // as random, and as lasting
 	}
 	sum := sha256.Sum256([]byte("ndp6 pool\x00" + block.String() + "\x00" + machineID))
-	return binary.BigEndian.Uint64(sum[:])%(countSubnets(block, length)-1) + 1
+	return binary.BigEndian.Uint64(sum[:])%(inet.CountSubnets(block, length)-1) + 1
 }
 
 // obstacles are the prefixes that a pool of the given length in block must not

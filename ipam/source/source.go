@@ -130,7 +130,7 @@ func (s *Source) IPv4(f Facts, used []netip.Prefix) (Choice, error) {
 	names := make([]string, 0, len(s.ranges))
 	for _, r := range s.ranges {
 		length := max(r.Bits(), poolBits4)
-		if p, ok := freeSubnet(r, length, 0, 0, obstacles(f.Foreign, used, r, length)); ok {
+		if p, ok := inet.FreeSubnet(r, length, 0, 0, obstacles(f.Foreign, used, r, length)); ok {
 			return Choice{Prefix: p, From: "range", Reason: "IPv4 range " + r.String()}, nil
 		}
 		names = append(names, r.String())
