@@ -187,3 +187,17 @@ func BenchmarkLeaves(b *testing.B) {
 		wg.Wait()
 	}
 }
+
+// BenchmarkPass is how long a pass over a correct host keeps calls waiting.
+func BenchmarkPass(b *testing.B) {
+	for _, size := range []int{10, 1000, 10_000} {
+		b.Run(fmt.Sprintf("endpoints=%d", size), func(b *testing.B) {
+			enter(b)
+			n := newNode(b, memory{})
+			crowd(b, n, packed, size)
+			for b.Loop() {
+				n.pass(b)
+			}
+		})
+	}
+}

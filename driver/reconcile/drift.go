@@ -24,6 +24,9 @@ type expected struct {
 	// looks knows whether one came between.
 	changes, pending int
 	proxies          map[plan.Proxy]bool
+	// neighbors are the permanent ones on our bridges. The kernel tells of their
+	// end, but also when it was we who removed them.
+	neighbors map[plan.Key]bool
 	// veths are the host sides of endpoints by name, and suspects those that
 	// an event was about: each start of a container causes some, too many for
 	// a pass each time.
@@ -67,6 +70,27 @@ func (e *expected) addProxy(p plan.Proxy, do func() error) error {
 
 func (e *expected) removeProxy(p plan.Proxy, do func() error) error {
 	return e.change(do, func() { delete(e.proxies, p) })
+}
+
+// addNeighbor notes a neighbor on a bridge.
+func (e *expected) addNeighbor(n plan.Neighbor) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.neighbors[n.Key()] = true
+}
+
+// removeNeighbor notes that a neighbor is about to go.
+func (e *expected) removeNeighbor(n plan.Neighbor) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.neighbors, n.Key())
+}
+
+// hasNeighbor reports whether a neighbor is there, unless others removed it.
+func (e *expected) hasNeighbor(n plan.Neighbor) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.neighbors[n.Key()]
 }
 
 // proxiesByLink returns how many proxy entries there are on each link.
@@ -131,11 +155,13 @@ func (e *expected) reset(have, want plan.Host) {
 	defer e.mu.Unlock()
 	e.changes++
 	e.proxies, e.veths, e.suspects = make(map[plan.Proxy]bool), make(map[string]plan.Veth), make(map[string]bool)
-	e.settings, e.accepting = make(map[string]string), make(map[string]bool)
+	e.settings, e.accepting, e.neighbors = make(map[string]string), make(map[string]bool), make(map[plan.Key]bool)
 	for k, o := range have.Objects {
 		switch o := o.Object.(type) {
 		case plan.Proxy:
 			e.proxies[o] = true
+		case plan.Neighbor:
+			e.neighbors[k] = true
 		case plan.Veth:
 			e.veths[o.Name] = o
 		case plan.Sysctl:

@@ -29,7 +29,7 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 	watch(func() error {
 		return h.conn.Watch(ctx, func(e kernel.Event) {
 			switch {
-			case relevant(e):
+			case h.relevant(e):
 				changed()
 			case e.Kind == kernel.KindLink && !e.Deleted && strings.HasPrefix(e.Link, plan.HostSidePrefix):
 				h.expected.suspect(e.Link)
@@ -55,7 +55,11 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 }
 
 // relevant reports whether an event is reason for a pass. The ends of veth
-// pairs come and go with every container, and are not made again.
-func relevant(e kernel.Event) bool {
+// pairs and neighbors come and go with every container: the ends are not made
+// again, and of neighbors only those matter that should be there.
+func (h *Host) relevant(e kernel.Event) bool {
+	if e.Kind == kernel.KindNeighbor {
+		return h.expected.hasNeighbor(plan.Neighbor{Addr: e.Addr, Link: e.Link})
+	}
 	return !strings.HasPrefix(e.Link, plan.HostSidePrefix) && !strings.HasPrefix(e.Link, plan.ContainerSidePrefix)
 }

@@ -149,6 +149,7 @@ func (h *Host) Apply(op plan.Op) error {
 	case plan.Rules:
 		return h.setEndpointRules(o)
 	case plan.Neighbor:
+		h.expected.addNeighbor(o)
 		return h.conn.SetNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, MAC: o.MAC, Protocol: plan.Protocol})
 	case plan.Veth:
 		return h.setVeth(op.Verb, o)
@@ -243,6 +244,7 @@ func (h *Host) remove(object plan.Object) error {
 	case plan.Rules:
 		return h.rules.SetGroup(o.ID, nil)
 	case plan.Neighbor:
+		h.expected.removeNeighbor(o)
 		err := h.conn.DeleteNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, MAC: o.MAC, Protocol: plan.Protocol})
 		// The flows of the address must not become those of its next owner.
 		return errors.Join(err, h.conn.ForgetFlows(o.Addr))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -43,6 +44,8 @@ type Event struct {
 	Deleted bool
 	// Protocol is that of a route, a neighbor or an address.
 	Protocol int
+	// Addr is a neighbor's.
+	Addr netip.Addr
 	// Lost is whether events were lost: the caller must look at everything again.
 	Lost bool
 }
@@ -137,7 +140,7 @@ func (w *watcher) event(r reply) (Event, bool) {
 		n, state, index, ok := parseNeighbor(r)
 		// A permanent neighbor fails before it goes, so then only its protocol tells it from others.
 		ok = ok && (n.Proxy || n.Protocol != 0 || state&netlink.NUD_PERMANENT != 0)
-		return Event{Kind: KindNeighbor, Index: index, Deleted: r.typ == unix.RTM_DELNEIGH, Protocol: n.Protocol}, ok
+		return Event{Kind: KindNeighbor, Index: index, Deleted: r.typ == unix.RTM_DELNEIGH, Protocol: n.Protocol, Addr: n.Addr}, ok
 	case unix.RTM_NEWPREFIX:
 		// struct prefixmsg of linux/rtnetlink.h.
 		if len(r.data) < 12 {
