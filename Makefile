@@ -47,7 +47,7 @@ test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2
 	NDP6_E2E=1 NDP6_BINARY=$(CURDIR)/bin/ndp6 $(GO) test -count=1 -v -p 1 -parallel 6 -timeout 60m ./plugin/e2e/...
 
 .PHONY: bench
-bench: build lab ## ndp6 against Docker's own bridge: first ping, start, path, firewall (root); ARGS="-parts update" narrows
+bench: build lab ## ndp6 beside Docker's own bridge and others (root); ARGS="-write docs/benchmarks", ARGS="-parts update"
 	@scripts/need.sh ip6tables:iptables
 	$(GO) run ./plugin/e2e/bench -binary bin/ndp6 $(ARGS)
 

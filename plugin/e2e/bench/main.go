@@ -1,20 +1,15 @@
-// Command bench measures what ndp6 costs and saves beside Docker's own bridge,
-// in the same run:
+// Command bench measures what ndp6 costs and saves beside Docker's own bridge
+// and other ways to answer neighbor solicitations, in the same run. Each part
+// answers one question; the list of parts is in parts.go.
 //
-//	start   the first ping from the router after `docker run` returned, and
-//	        the network's share of the start time of a container
-//	path    how fast streams, packets, requests and connections reach a
-//	        published port, also without any rule
-//	update  how long the firewall takes to let a container in and to forget
-//	        it, beside others
+//	bench [-parts start,path] [-short] [-rounds 20] [-versions 28.5] [-write docs/benchmarks]
 //
-// It needs root.
-//
-//	bench [-parts start,path,update] [-short] [-rounds 50] [-versions 28.5]
+// It needs root, and works in namespaces of its own.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -26,18 +21,20 @@ import (
 	"time"
 
 	"github.com/ndp6/ndp6/plugin/e2e/bench/load"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/page"
 )
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == load.Command {
 		exit(load.Main(os.Stdin, os.Stdout))
 	}
-	var o options
+	o := options{arguments: os.Args[1:]}
 	flag.StringVar(&o.binary, "binary", "bin/ndp6", "the plugin, as make build makes it")
-	flag.StringVar(&o.parts, "parts", "start,path,update", "what to measure, separated by commas")
+	flag.StringVar(&o.parts, "parts", strings.Join(names(), ","), "what to measure, separated by commas")
 	flag.BoolVar(&o.short, "short", false, "measure less, to see that it works")
-	flag.IntVar(&o.rounds, "rounds", 50, "containers for each figure of start")
+	flag.IntVar(&o.rounds, "rounds", 20, "containers for each figure of start and ping")
 	flag.StringVar(&o.versions, "versions", "", "Docker versions of start, separated by commas; empty means all")
+	flag.StringVar(&o.write, "write", "", "the folder for the document, its charts and all figures; parts that are there and not measured now stay")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -54,36 +51,53 @@ func exit(err error) {
 
 // options are the flags.
 type options struct {
-	binary, parts, versions string
-	short                   bool
-	rounds                  int
+	arguments                      []string // as they were given
+	binary, parts, versions, write string
+	short                          bool
+	rounds                         int
 }
 
-// run measures one part after the other.
+// run measures one part after the other. One that cannot be measured keeps no
+// other from it.
 func run(ctx context.Context, w io.Writer, o options) error {
-	pathRounds, pathTime := 30, 80*time.Millisecond
-	if o.short {
-		o.rounds = min(o.rounds, 5)
-		pathRounds, pathTime = 3, 100*time.Millisecond
-	}
-	parts := map[string]func() error{
-		"start":  func() error { return measureStarts(ctx, w, o.binary, o.rounds, o.versions) },
-		"path":   func() error { return measurePaths(ctx, w, pathRounds, pathTime) },
-		"update": func() error { return measureUpdates(ctx, w, o.rounds) },
-	}
 	asked := strings.Split(o.parts, ",")
-	for _, part := range asked {
-		if parts[part] == nil {
-			return fmt.Errorf("no part %q", part)
+	for _, name := range asked {
+		if !slices.Contains(names(), name) {
+			return fmt.Errorf("no part %q: use some of %s", name, strings.Join(names(), ","))
 		}
 	}
-	for _, part := range []string{"start", "path", "update"} {
-		if !slices.Contains(asked, part) {
+	if o.short {
+		o.rounds = min(o.rounds, 3)
+	}
+	var done []page.Part
+	var errs []error
+	for _, p := range parts() {
+		if !slices.Contains(asked, p.name) || ctx.Err() != nil {
 			continue
 		}
-		if err := parts[part](); err != nil {
-			return fmt.Errorf("%s: %w", part, err)
+		start := time.Now()
+		part, err := p.measured(ctx, o)
+		if err == nil {
+			err = part.Print(w)
 		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
+			continue
+		}
+		fmt.Fprintf(w, "(%s)\n", time.Since(start).Round(time.Second))
+		done = append(done, part)
 	}
-	return nil
+	if o.write != "" && len(done) > 0 {
+		errs = append(errs, write(o.write, done))
+	}
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+// write puts parts on the page in a folder.
+func write(dir string, done []page.Part) error {
+	p, err := page.Read(dir)
+	if err != nil {
+		return err
+	}
+	return p.With(names(), done...).Write(dir)
 }

@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ndp6/ndp6/plugin/e2e/bench/chart"
 	"github.com/ndp6/ndp6/plugin/e2e/bench/load"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/page"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/sheet"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/stat"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
@@ -25,55 +28,89 @@ func kinds() []load.Kind {
 	return []load.Kind{load.TCPIn, load.TCPOut, load.Packets, load.Requests, load.Connections}
 }
 
-// measurePaths measures every kind on every path, in another order each round,
-// so that what else the machine does falls on all of them.
-func measurePaths(ctx context.Context, w io.Writer, rounds int, duration time.Duration) (err error) {
+// measurePaths compares ways through hosts with and without ndp6.
+func measurePaths(ctx context.Context, o options) (_ page.Part, err error) {
 	b := new(bench)
 	defer func() { err = errors.Join(err, b.close()) }()
 	paths, err := b.build(ctx)
 	if err != nil {
-		return err
+		return page.Part{}, err
 	}
+	rounds, duration := 20, 80*time.Millisecond
+	if o.short {
+		rounds = 2
+	}
+	rates, err := b.rates(ctx, paths, kinds(), rounds, duration)
+	if err != nil {
+		return page.Part{}, err
+	}
+	table := page.Table{Table: rateTable("path", paths, kinds(), rates)}
+	for _, c := range [][2]string{
+		{pathNDP6, pathPlain},
+		{pathNDP6, pathBridge},
+		{pathNDP6, pathBeside},
+		{pathAlone, pathPlain},
+		{pathAlone, pathBridge},
+		{pathNAT, pathNDP6},
+		{pathNPT, pathNDP6},
+		{pathNAT, pathBridge},
+		{pathNAT, pathBeside},
+	} {
+		table.Ratios = append(table.Ratios, sheet.Ratio{Of: c[0], To: c[1]})
+	}
+	bars := &chart.Bars{Title: "Small packets to a published port", Unit: "1,000 packets a CPU second, more is better"}
+	for _, r := range table.Rows {
+		bars.Bars = append(bars.Bars, chart.Bar{
+			Name: r.Name, Value: r.Cells[slices.Index(kinds(), load.Packets)].Median(), Ours: strings.HasPrefix(r.Name, "ndp6"),
+		})
+	}
+	return page.Part{
+		Versions: []string{"Docker " + dockerOfPaths},
+		Tables:   []page.Table{table}, Charts: []page.Chart{{Name: "path", Bars: bars}},
+	}, nil
+}
+
+// rates measures every kind on every path, in another order each round. Each
+// path has a sample for each kind, in gigabits or thousands a second.
+func (b *bench) rates(ctx context.Context, paths []*path, kinds []load.Kind, rounds int, duration time.Duration) (map[string][]stat.Sample, error) {
 	client, err := load.Start(ctx, "router", b.lab.Router.NetNS())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b.later(client.Close)
 	type job struct {
 		path *path
-		kind load.Kind
+		kind int
 	}
 	var jobs []job
+	rates := make(map[string][]stat.Sample)
 	for _, p := range paths {
-		for _, k := range kinds() {
+		rates[p.name] = make([]stat.Sample, len(kinds))
+		for k := range kinds {
 			jobs = append(jobs, job{p, k})
 		}
 	}
-	rates := make(map[string]map[load.Kind][]load.Rate)
 	for round := range rounds + 1 {
 		rand.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 		for _, j := range jobs {
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return nil, ctx.Err()
 			}
 			d := duration
 			if round == 0 {
 				d = 20 * time.Millisecond // It only warms up.
 			}
-			rate, err := load.Measure(j.kind, client, j.path.server, j.path.target, d)
+			rate, err := load.Measure(kinds[j.kind], client, j.path.server, j.path.target, d)
 			if err != nil {
-				return fmt.Errorf("%s: %w", j.path.name, err)
+				return nil, fmt.Errorf("%s: %w", j.path.name, err)
 			}
-			if round == 0 {
-				continue
+			if round > 0 {
+				cell := &rates[j.path.name][j.kind]
+				*cell = append(*cell, rate.PerSecond()/unit(kinds[j.kind]).size)
 			}
-			if rates[j.path.name] == nil {
-				rates[j.path.name] = make(map[load.Kind][]load.Rate)
-			}
-			rates[j.path.name][j.kind] = append(rates[j.path.name][j.kind], rate)
 		}
 	}
-	return printPaths(w, paths, rates)
+	return rates, nil
 }
 
 // build makes the lab and all paths through it.
@@ -107,54 +144,16 @@ func (b *bench) build(ctx context.Context) ([]*path, error) {
 	return paths, rest.Wait()
 }
 
-// printPaths prints medians, with the distance between the quartiles, and how
-// ndp6 stands to the others.
-func printPaths(w io.Writer, paths []*path, rates map[string]map[load.Kind][]load.Rate) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	head := []string{"path"}
-	for _, k := range kinds() {
-		head = append(head, string(k)+", "+unit(k).name)
+// rateTable has a row for each path and a column for each kind.
+func rateTable(corner string, paths []*path, kinds []load.Kind, rates map[string][]stat.Sample) sheet.Table {
+	table := sheet.Table{Corner: corner}
+	for _, k := range kinds {
+		table.Columns = append(table.Columns, sheet.Column{Name: string(k), Unit: unit(k).name})
 	}
-	fmt.Fprintln(table, strings.Join(head, "\t")+"\t")
 	for _, p := range paths {
-		fmt.Fprint(table, p.name)
-		for _, k := range kinds() {
-			var values []float64
-			for _, r := range rates[p.name][k] {
-				values = append(values, r.PerSecond()/unit(k).size)
-			}
-			fmt.Fprint(table, "\t", spread(values, "%.1f"))
-		}
-		fmt.Fprintln(table, "\t")
+		table.Rows = append(table.Rows, sheet.Row{Name: p.name, Cells: rates[p.name]})
 	}
-	for _, c := range [][2]string{
-		{pathNDP6, pathPlain},
-		{pathNDP6, pathBridge},
-		{pathNDP6, pathBeside},
-		{pathAlone, pathPlain},
-		{pathAlone, pathBridge},
-		{pathNAT, pathNDP6},
-		{pathNPT, pathNDP6},
-		{pathNAT, pathBridge},
-		{pathNAT, pathBeside},
-	} {
-		fmt.Fprintf(table, "%s / %s", c[0], c[1])
-		for _, k := range kinds() {
-			var ratios []float64
-			for i, r := range rates[c[0]][k] {
-				ratios = append(ratios, r.PerSecond()/rates[c[1]][k][i].PerSecond())
-			}
-			fmt.Fprint(table, "\t", spread(ratios, "%.2f"))
-		}
-		fmt.Fprintln(table, "\t")
-	}
-	return table.Flush()
-}
-
-// spread is the median and half the distance between the quartiles, in percent.
-func spread(values []float64, format string) string {
-	median := quantile(values, 0.5)
-	return fmt.Sprintf(format+" ±%.0f%%", median, 50*(quantile(values, 0.75)-quantile(values, 0.25))/median)
+	return table
 }
 
 type measure struct {

@@ -9,13 +9,16 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/netns"
 	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/chart"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/page"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/sheet"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/stat"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
@@ -29,37 +32,52 @@ type table interface {
 // measureUpdates times how long it takes to let a container with one published
 // port in, and to forget it, beside others: with ndp6's sets, and with the
 // ip6tables commands that Docker's bridge runs for the same.
-func measureUpdates(ctx context.Context, w io.Writer, rounds int) (err error) {
+func measureUpdates(ctx context.Context, o options) (_ page.Part, err error) {
 	l, err := lab.New(ctx, lab.Options{})
 	if err != nil {
-		return err
+		return page.Part{}, err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "endpoints\tndp6: add p50\tp99\tremove p50\tp99\tip6tables: add p50\tremove p50\tadd ratio\t")
-	for i, n := range []int{10, 1000, 10_000} {
+	table := page.Table{Table: sheet.Table{Corner: "rules", Columns: []sheet.Column{
+		{Name: "add", Unit: "ms"}, {Name: "p99", Unit: "ms", Quantile: 0.99}, {Name: "remove", Unit: "ms"}, {Name: "p99", Unit: "ms", Quantile: 0.99},
+	}}}
+	lines := &chart.Lines{
+		Title: "The firewall lets a container in", Unit: "ms, less is better", Log: true, Axis: "containers there already",
+		Series: []chart.Series{{Name: "ndp6"}, {Name: "ip6tables"}},
+	}
+	sizes := []int{10, 1000, 10_000}
+	if o.short {
+		sizes = sizes[:2]
+	}
+	for i, n := range sizes {
 		node, err := l.AddNode(ctx, fmt.Sprintf("update%d", n), 40+i)
 		if err != nil {
-			return err
+			return page.Part{}, err
 		}
 		sets, err := openSets(node)
 		if err != nil {
-			return err
+			return page.Part{}, err
 		}
-		ours, err := timeUpdates(ctx, sets, n, 20*rounds)
+		ours, err := timeUpdates(ctx, sets, n, 20*o.rounds)
 		if err := errors.Join(err, sets.conn.Close()); err != nil {
-			return err
+			return page.Part{}, err
 		}
-		theirs, err := timeUpdates(ctx, chains{ctx, node.NetNS()}, n, min(rounds, 10)) // Each takes seconds.
+		theirs, err := timeUpdates(ctx, chains{ctx, node.NetNS()}, n, min(o.rounds, 8)) // Each takes seconds.
 		if err != nil {
-			return err
+			return page.Part{}, err
 		}
-		fmt.Fprintf(out, "%d\t%.2f ms\t%.2f ms\t%.2f ms\t%.2f ms\t%.1f ms\t%.1f ms\t%.4f\t\n", n,
-			ms(quantile(ours.adds, 0.5)), ms(quantile(ours.adds, 0.99)), ms(quantile(ours.removes, 0.5)), ms(quantile(ours.removes, 0.99)),
-			ms(quantile(theirs.adds, 0.5)), ms(quantile(theirs.removes, 0.5)),
-			float64(quantile(ours.adds, 0.5))/float64(quantile(theirs.adds, 0.5)))
+		size := sheet.Number(float64(n))
+		for i, u := range []updates{ours, theirs} {
+			adds, removes := stat.Of(u.adds, time.Millisecond), stat.Of(u.removes, time.Millisecond)
+			table.Rows = append(table.Rows, sheet.Row{
+				Name: lines.Series[i].Name + ", " + size, Cells: []stat.Sample{adds, adds, removes, removes},
+			})
+			lines.Series[i].Values = append(lines.Series[i].Values, adds.Median())
+		}
+		lines.Steps = append(lines.Steps, size)
+		table.Ratios = append(table.Ratios, sheet.Ratio{Of: "ndp6, " + size, To: "ip6tables, " + size})
 	}
-	return out.Flush()
+	return page.Part{Tables: []page.Table{table}, Charts: []page.Chart{{Name: "update", Lines: lines}}}, nil
 }
 
 type updates struct{ adds, removes []time.Duration }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/ndp6/ndp6/plugin/e2e/bench/page"
+)
+
+// part is one question. Measure returns the answer without what all have.
+type part struct {
+	name, title string
+	text        []string // paragraphs
+	measure     func(context.Context, options) (page.Part, error)
+}
+
+// parts are all there are, in the order of the page.
+func parts() []part {
+	return []part{
+		{
+			"start", "What a network adds to the start of a container",
+			[]string{"`docker run --rm` of a program that ends at once, on each network in turn. The share of a network is what it takes " +
+				"longer than `--network none` does, in the same round."},
+			measureStarts,
+		},
+		{
+			"path", "From the router to a container",
+			[]string{"A router, a host and a container in namespaces of their own, with veth links between them; senders and receivers have " +
+				"the CPUs for themselves. Rates are by CPU time. Each row is a host of its own but for those that name ndp6 beside another."},
+			measurePaths,
+		},
+		{
+			"update", "The firewall lets a container in",
+			[]string{"How long it takes until the rules let packets through to a container that publishes one port, and to forget it, " +
+				"beside others: ndp6's sets, and the ip6tables commands that Docker's bridge runs for the same."},
+			measureUpdates,
+		},
+	}
+}
+
+// names are the parts' names.
+func names() []string {
+	var all []string
+	for _, p := range parts() {
+		all = append(all, p.name)
+	}
+	return all
+}
+
+// measured is the whole answer.
+func (p part) measured(ctx context.Context, o options) (page.Part, error) {
+	answer, err := p.measure(ctx, o)
+	if err != nil {
+		return answer, err
+	}
+	answer.Name, answer.Title, answer.Text = p.name, p.title, append(p.text, answer.Text...)
+	answer.Date = time.Now().UTC().Format(time.DateOnly)
+	answer.Command = command(o, p.name)
+	answer.Machine = machine()
+	versions, err := o.version(ctx)
+	answer.Versions = append([]string{versions}, answer.Versions...)
+	return answer, err
+}
+
+// command is what measures one part with these options again.
+func command(o options, name string) string {
+	arguments := []string{"-parts", name}
+	for i := 0; i < len(o.arguments); i++ {
+		flag, _, joined := strings.Cut(strings.TrimLeft(o.arguments[i], "-"), "=")
+		switch flag {
+		case "binary", "write", "parts":
+			if !joined {
+				i++
+			}
+		default:
+			arguments = append(arguments, o.arguments[i])
+		}
+	}
+	return `make bench ARGS="` + strings.Join(arguments, " ") + `"`
+}
