@@ -48,7 +48,7 @@ test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2
 
 .PHONY: bench
 bench: build lab ## ndp6 beside Docker's own bridge and others (root); ARGS="-write docs/benchmarks", ARGS="-parts update"
-	@scripts/need.sh ip6tables:iptables
+	@scripts/need.sh ip6tables:iptables ndppd:ndppd
 	$(GO) run ./plugin/e2e/bench -binary bin/ndp6 $(ARGS)
 
 .PHONY: demo

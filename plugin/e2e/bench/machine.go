@@ -32,3 +32,12 @@ func (o options) version(ctx context.Context) (string, error) {
 	line, _, _ := strings.Cut(string(out), "\n")
 	return strings.TrimSpace(line), nil
 }
+
+// packageVersion is that of a Debian package of this machine.
+func packageVersion(ctx context.Context, name string) (string, error) {
+	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Version}", name).Output()
+	if err != nil {
+		return "", fmt.Errorf("%s is not installed: apt-get install %s: %w", name, name, err)
+	}
+	return name + " " + string(out), nil
+}

@@ -19,6 +19,12 @@ type part struct {
 func parts() []part {
 	return []part{
 		{
+			"ping", "The first ping to a new container",
+			[]string{"A router on the link sends one echo request as soon as `docker run` has returned, and with it whatever else the way to " +
+				"answer asks of the user: for the documentation's recipe `ip -6 neigh add proxy`. The plain host has the new address itself."},
+			measurePings,
+		},
+		{
 			"start", "What a network adds to the start of a container",
 			[]string{"`docker run --rm` of a program that ends at once, on each network in turn. The share of a network is what it takes " +
 				"longer than `--network none` does, in the same round."},

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/ndp6/ndp6/plugin/e2e/bench/chart"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/page"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/sheet"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/stat"
+)
+
+// Names of the subjects.
+const (
+	namePlain  = "plain host"
+	nameKernel = "ndp6, kernel"
+	nameBPF    = "ndp6, bpf"
+	nameRecipe = "documentation's recipe"
+	nameNdppd  = "ndppd"
+)
+
+// responders are the names of the plugin's ways to answer, with the flags that
+// choose them.
+func (o options) responders(ctx context.Context) ([]string, map[string][]string, error) {
+	help, err := exec.CommandContext(ctx, o.binary, "serve", "--help").CombinedOutput()
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s serve --help: %w", o.binary, err)
+	}
+	if !strings.Contains(string(help), "--responder ") {
+		return []string{nameKernel}, nil, nil
+	}
+	return []string{nameKernel, nameBPF}, map[string][]string{
+		nameKernel: {"--responder=kernel"}, nameBPF: {"--responder=bpf"},
+	}, nil
+}
+
+// all makes every subject, each on a host of its own.
+func (s *street) all(ctx context.Context) ([]subject, error) {
+	names, flags, err := s.o.responders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	makers := []func(context.Context, int) (subject, error){
+		func(ctx context.Context, n int) (subject, error) { return s.plain(ctx, namePlain, n) },
+	}
+	for _, name := range names {
+		makers = append(makers, func(ctx context.Context, n int) (subject, error) {
+			return s.ndp6(ctx, name, n, poolOf(n), flags[name]...)
+		})
+	}
+	makers = append(makers,
+		func(ctx context.Context, n int) (subject, error) { return s.ndppd(ctx, nameNdppd, n) },
+		func(ctx context.Context, n int) (subject, error) { return s.recipe(ctx, nameRecipe, n, poolOf(n)) },
+	)
+	subjects := make([]subject, len(makers))
+	for i, m := range makers {
+		if subjects[i], err = m(ctx, 10+i); err != nil {
+			return nil, fmt.Errorf("host %d: %w", i, err)
+		}
+	}
+	return subjects, nil
+}
+
+// measurePings times the router's first ping to each new container.
+func measurePings(ctx context.Context, o options) (_ page.Part, err error) {
+	s, err := newStreet(ctx, o)
+	if err != nil {
+		return page.Part{}, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	subjects, err := s.all(ctx)
+	if err != nil {
+		return page.Part{}, err
+	}
+	times := make([]stat.Sample, len(subjects))
+	for round := range o.rounds {
+		for i, sub := range subjects {
+			took, err := s.firstPing(ctx, sub, round)
+			if err != nil {
+				return page.Part{}, fmt.Errorf("%s: %w", sub.name, err)
+			}
+			times[i] = append(times[i], ms(took))
+		}
+	}
+	table := page.Table{Table: sheet.Table{Corner: "who answers", Columns: []sheet.Column{
+		{Name: "first ping", Unit: "ms"}, {Name: "p90", Unit: "ms", Quantile: 0.9},
+	}}}
+	bars := &chart.Bars{Title: "First ping to a new container", Unit: "ms, median, less is better", Log: true}
+	for i, sub := range subjects {
+		table.Rows = append(table.Rows, sheet.Row{Name: sub.name, Cells: []stat.Sample{times[i], times[i]}})
+		bars.Bars = append(bars.Bars, chart.Bar{Name: sub.name, Value: times[i].Median(), Ours: strings.HasPrefix(sub.name, "ndp6")})
+	}
+	for _, name := range []string{nameKernel, nameBPF} {
+		for _, to := range []string{namePlain, nameNdppd, nameRecipe} {
+			table.Ratios = append(table.Ratios, sheet.Ratio{Of: name, To: to})
+		}
+	}
+	versions, err := packageVersion(ctx, "ndppd")
+	return page.Part{
+		Versions: []string{"Docker " + dockerOfPaths, versions},
+		Tables:   []page.Table{table}, Charts: []page.Chart{{Name: "ping", Bars: bars}},
+	}, err
+}
+
+// firstPing starts a container, pings it once and stops it.
+func (s *street) firstPing(ctx context.Context, sub subject, round int) (time.Duration, error) {
+	addr, err := sub.addr(round)
+	if err != nil {
+		return 0, err
+	}
+	stop, err := sub.start(ctx, round)
+	if err != nil {
+		return 0, err
+	}
+	took, err := s.Router.Ping(ctx, addr, 5*time.Second)
+	return took, errors.Join(err, stop(ctx))
+}
