@@ -18,7 +18,6 @@ const (
 	hostNumber     = 10
 	neighborNumber = 20 // another host of the LAN
 	secondUplink   = 30
-	swarmHost      = 50
 )
 
 // pool is the one that most scenarios ask for: inside the LAN's on-link prefix.

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -62,15 +63,26 @@ type container struct {
 
 func (b *bed) inspect(name, network string) container {
 	b.Helper()
+	c, err := b.seen(name, network)
+	b.ok(err)
+	return c
+}
+
+// seen is inspect of a container that may not run yet, or not any more.
+func (b *bed) seen(name, network string) (container, error) {
 	const format = `{{slice .Id 0 12}} {{with index .NetworkSettings.Networks "NET"}}{{.MacAddress}} [{{.GlobalIPv6Address}}] [{{.IPAddress}}]{{end}}`
-	fields := strings.Fields(b.docker("inspect", "-f", strings.ReplaceAll(format, "NET", network), name))
+	out, err := b.host.Docker(b.ctx(), "inspect", "-f", strings.ReplaceAll(format, "NET", network), name)
+	if err != nil {
+		return container{}, err
+	}
+	fields := strings.Fields(out)
 	if len(fields) != 4 {
-		b.Fatalf("inspect %s: %q", name, fields)
+		return container{}, fmt.Errorf("inspect %s: %q", name, fields)
 	}
 	c := container{name: name, id: fields[0], mac: fields[1]}
 	c.addr, _ = netip.ParseAddr(strings.Trim(fields[2], "[]"))
 	c.addr4, _ = netip.ParseAddr(strings.Trim(fields[3], "[]"))
-	return c
+	return c, nil
 }
 
 // reach wants the node to ping an address of the container's and to get its web page.

@@ -54,7 +54,6 @@ func scenarios() []scenario {
 		{name: "prefix followed", run: followPrefix},
 		{name: "doctor", run: doctor},
 		{name: "managed plugin", run: managedPlugin, once: true},
-		{name: "managed swarm", run: managedSwarm, once: true},
 		{name: "managed registry", run: managedRegistry, once: true},
 		{name: "Dockerfile", run: dockerfile, versions: []string{"26.1"}},
 	}

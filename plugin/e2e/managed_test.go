@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
@@ -54,34 +53,6 @@ func managedPlugin(b *bed) {
 	b.refused([]string{"ndp6-net", "in use"}, "plugin", "disable", "ndp6-net")
 	b.docker("rm", "-f", "c2")
 	b.docker("network", "rm", "m")
-}
-
-// managedSwarm is a service of a swarm on a network of the managed plugin.
-func managedSwarm(b *bed) {
-	b.elsewhere(swarmHost, nil, func(b *bed) {
-		b.ok(b.host.StopEngine(b.ctx(), "TERM")) // A swarm wants no --live-restore.
-		b.ok(b.host.StopPlugin(b.ctx(), "TERM"))
-		b.startEngine()
-		b.docker("plugin", "create", "ndp6-net", b.pluginOnHost("plugin", ""))
-		b.docker("plugin", "enable", "ndp6-net")
-		b.docker("swarm", "init", "--advertise-addr", fmt.Sprintf("192.0.2.%d", swarmHost))
-		b.docker("network", "create", "--config-only", "--ipv6", "--ipam-driver", "ndp6-net:latest", "--subnet", pool, "-o", "ndp6.inbound=open", "web-here")
-		b.docker("network", "create", "-d", "ndp6-net:latest", "--scope", "swarm", "--config-from", "web-here", "web")
-		b.docker("service", "create", "--detach", "--no-resolve-image", "--name", "www", "--endpoint-mode", "dnsrr", "--network", "web",
-			lab.Image, "httpd", "-f", "-h", "/etc")
-		var name string
-		b.within(time.Minute, func() error {
-			if name = b.docker("ps", "-q", "--filter", "name=www"); name == "" {
-				return fmt.Errorf("no task runs: %s", b.docker("service", "ps", "--no-trunc", "www"))
-			}
-			return nil
-		})
-		c := b.inspect(name, "web")
-		b.isMACAddress(c, pool)
-		b.reach(b.Outside, c, c.addr)
-		b.docker("service", "rm", "www")
-		b.docker("swarm", "leave", "--force")
-	})
 }
 
 // managedRegistry installs the managed plugin from a registry, and upgrades it
