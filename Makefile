@@ -31,7 +31,7 @@ test: lint test-kernel test-race test-e2e ## everything: lint, unit, kernel and 
 
 .PHONY: test-kernel
 test-kernel: ## unit and kernel tests in private namespaces, none skipped (root)
-	@scripts/need.sh ip:iproute2 nft:nftables iptables-legacy:iptables sysctl:procps unshare:util-linux dbus-daemon:dbus-daemon prometheus:prometheus chromium:chromium fonts-dejavu-core python3-firewall python3-nftables python3-dbus python3-gi
+	@scripts/need.sh ip:iproute2 nft:nftables iptables-legacy:iptables sysctl:procps unshare:util-linux dbus-daemon:dbus-daemon prometheus:prometheus etcd:etcd-server chromium:chromium fonts-dejavu-core python3-firewall python3-nftables python3-dbus python3-gi
 	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 -timeout 30m $$($(GO) list ./... | grep -v -e /driver/reconcile -e /plugin/fault)
 	@# These print what they measured.
 	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 -v -timeout 30m ./driver/reconcile ./plugin/fault

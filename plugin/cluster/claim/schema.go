@@ -71,10 +71,10 @@ func Within(p netip.Prefix) (first, end string) {
 	return Prefixes + p.Masked().Addr().StringExpanded(), Prefixes + inet.LastAddr(p).StringExpanded() + "0"
 }
 
-// Around returns the keys of the blocks in base that p is inside of, but p itself.
-func Around(base, p netip.Prefix) []string {
+// Around returns the keys of all blocks that p is inside of, but p itself.
+func Around(p netip.Prefix) []string {
 	var keys []string
-	for bits := base.Bits(); bits < p.Bits(); bits++ {
+	for bits := minBase; bits < p.Bits(); bits++ {
 		keys = append(keys, Key(netip.PrefixFrom(p.Addr(), bits).Masked()))
 	}
 	return keys

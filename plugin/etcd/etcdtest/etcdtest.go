@@ -1,0 +1,156 @@
+// Package etcdtest runs a real etcd for tests. It is for tests only.
+package etcdtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ndp6/ndp6/netutil/nettest"
+)
+
+const inside = "NDP6_ETCDTEST"
+
+// Main runs the tests of a package in a network namespace of their own, and
+// returns their exit code: neither etcd nor whoever asks it leaves that. Without
+// root they run where they are, and Start skips them.
+func Main(m *testing.M) int {
+	if os.Geteuid() != 0 || os.Getenv(inside) != "" {
+		return m.Run()
+	}
+	runtime.LockOSThread()                                                      // Pdeathsig is about the thread.
+	cmd := exec.Command("/bin/sh", "-c", `ip link set lo up && exec "$0" "$@"`) //nolint:noctx // it ends with the tests.
+	cmd.Args = append(cmd.Args, os.Args...)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, "tests without etcd: make a network namespace:", err)
+		return m.Run()
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+// lastPort makes ports that differ between servers.
+var lastPort atomic.Int32
+
+// A Server is an etcd.
+type Server struct {
+	// URL is where clients reach it.
+	URL  string
+	args []string
+	log  string
+	cmd  *exec.Cmd
+}
+
+// Start starts an etcd with one member until the test ends. Without etcd, or a
+// namespace of Main, the test is skipped.
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	if os.Getenv(inside) == "" {
+		nettest.Unavailable(tb, "etcd needs root and a network namespace of its own")
+	}
+	if _, err := exec.LookPath("etcd"); err != nil {
+		nettest.Unavailable(tb, "etcd is not installed: it is in the package etcd-server")
+	}
+	dir := tb.TempDir()
+	port := 20000 + 2*lastPort.Add(1)
+	scheme := "http"
+	for _, a := range args {
+		if strings.HasPrefix(a, "--cert-file") {
+			scheme = "https"
+		}
+	}
+	s := &Server{URL: fmt.Sprintf("%s://127.0.0.1:%d", scheme, port), log: filepath.Join(dir, "log")}
+	peer := fmt.Sprintf("http://127.0.0.1:%d", port+1)
+	s.args = append([]string{
+		"--name=one", "--data-dir=" + filepath.Join(dir, "data"), "--logger=zap", "--log-level=error",
+		"--listen-client-urls=" + s.URL, "--advertise-client-urls=" + s.URL,
+		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=one=" + peer,
+	}, args...)
+	s.Restart(tb)
+	tb.Cleanup(func() { s.Kill() })
+	return s
+}
+
+// Restart starts an etcd that was killed, with the data that it had, and waits
+// until it listens.
+func (s *Server) Restart(tb testing.TB) {
+	tb.Helper()
+	out, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer out.Close()
+	s.cmd = exec.Command("etcd", s.args...) //nolint:noctx // Kill ends it.
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	if err := s.cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; {
+		text, _ := os.ReadFile("/proc/net/tcp")
+		if bytes.Contains(text, fmt.Appendf(nil, " 0100007F:%04X 00000000:0000 0A", s.port())) {
+			return
+		}
+		if time.Now().After(end) {
+			text, _ := os.ReadFile(s.log)
+			tb.Fatalf("etcd does not listen on %s:\n%s", s.URL, text)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (s *Server) port() (port int) {
+	_, _ = fmt.Sscanf(s.URL[strings.LastIndex(s.URL, ":")+1:], "%d", &port)
+	return port
+}
+
+// Kill ends the etcd without a word.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// Signal sends a signal to the etcd, such as SIGSTOP.
+func (s *Server) Signal(tb testing.TB, sig os.Signal) {
+	tb.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Call posts to the JSON gateway of an etcd without TLS, as its administrator
+// would, and returns the answer.
+func (s *Server) Call(tb testing.TB, path string, request map[string]any) map[string]any {
+	tb.Helper()
+	text, err := json.Marshal(request)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodPost, s.URL+path, bytes.NewReader(text))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(resp.Body)
+	var answer map[string]any
+	if err := json.Unmarshal(body, &answer); err != nil || resp.StatusCode != http.StatusOK {
+		tb.Fatalf("%s: %s: %s", path, resp.Status, body)
+	}
+	return answer
+}
