@@ -31,7 +31,7 @@ test: lint test-kernel test-race test-e2e ## everything: lint, unit, kernel and 
 
 .PHONY: test-kernel
 test-kernel: ## unit and kernel tests in private namespaces, none skipped (root)
-	@scripts/need.sh ip:iproute2 nft:nftables iptables-legacy:iptables sysctl:procps unshare:util-linux dbus-daemon:dbus-daemon prometheus:prometheus etcd:etcd-server chromium:chromium fonts-dejavu-core python3-firewall python3-nftables python3-dbus python3-gi
+	@scripts/need.sh ip:iproute2 nft:nftables iptables-legacy:iptables sysctl:procps unshare:util-linux tc:iproute2 setpriv:util-linux clang-14:clang-14 llvm-strip-14:llvm-14 dbus-daemon:dbus-daemon prometheus:prometheus etcd:etcd-server chromium:chromium fonts-dejavu-core python3-firewall python3-nftables python3-dbus python3-gi
 	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 -timeout 30m $$($(GO) list ./... | grep -v -e /driver/reconcile -e /plugin/fault)
 	@# These print what they measured.
 	NDP6_REQUIRE_NETNS=1 $(GO) test -count=1 -v -timeout 30m ./driver/reconcile ./plugin/fault
@@ -76,6 +76,11 @@ lint: ## vet, golangci-lint, shellcheck
 .PHONY: fmt
 fmt: ## format the code
 	$(TOOL) golangci-lint fmt
+
+.PHONY: generate
+generate: ## compile the eBPF program, whose objects are committed
+	@scripts/need.sh clang-14:clang-14 llvm-strip-14:llvm-14
+	$(GO) generate ./...
 
 .PHONY: plugin
 plugin: build ## build/plugin, what docker plugin create takes

@@ -3,6 +3,7 @@ module github.com/ndp6/ndp6
 go 1.26.0
 
 require (
+	github.com/cilium/ebpf v0.22.0
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/docker/go-plugins-helpers v0.0.0-20240701071450-45e2431495c8
 	github.com/godbus/dbus/v5 v5.2.4

@@ -2,7 +2,7 @@
 // RFC 4862): it announces an address, asks whether another host has it, whether
 // routers are there, and whether they find an address.
 //
-// It does not answer solicitations; the kernel's proxy entries do.
+// It does not answer solicitations; the kernel's proxy entries do, or netutil/responder.
 package ndp
 
 import (

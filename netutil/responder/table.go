@@ -1,0 +1,115 @@
+package responder
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// How much one Responder holds. The program has the same numbers.
+const (
+	MaxTargets = 1 << 17
+	MaxPools   = 1 << 12
+)
+
+// ErrFull is wrapped by errors of Add and SetPools beyond MaxTargets and MaxPools.
+var ErrFull = errors.New("no room")
+
+// Add has the responder answer for addresses. Those it answers for already stay.
+func (r *Responder) Add(addrs ...netip.Addr) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range addrs {
+		if err := host(a); err != nil {
+			return fmt.Errorf("answer on uplink %q: %w", r.name, err)
+		}
+		err := r.kernel.Targets.Put(a.As16(), uint32(1))
+		if errors.Is(err, unix.E2BIG) {
+			return fmt.Errorf("answer for %s on uplink %q, which has %d addresses: %w", a, r.name, MaxTargets, ErrFull)
+		}
+		if err != nil {
+			return fmt.Errorf("answer for %s on uplink %q: %w", a, r.name, err)
+		}
+	}
+	return nil
+}
+
+// Remove ends that. Those it does not answer for are no error.
+func (r *Responder) Remove(addrs ...netip.Addr) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, a := range addrs {
+		if err := r.kernel.Targets.Delete(a.As16()); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("end answers for %s on uplink %q: %w", a, r.name, err)
+		}
+	}
+	return nil
+}
+
+// Targets returns what the responder answers for, in order.
+func (r *Responder) Targets() ([]netip.Addr, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var addrs []netip.Addr
+	var key [16]byte
+	var value uint32
+	all := r.kernel.Targets.Iterate()
+	for all.Next(&key, &value) {
+		addrs = append(addrs, netip.AddrFrom16(key))
+	}
+	if err := all.Err(); err != nil {
+		return nil, fmt.Errorf("read addresses of the responder of uplink %q: %w", r.name, err)
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return addrs, nil
+}
+
+// poolKey is struct prefix of the program.
+type poolKey struct {
+	Bits uint32
+	Addr [16]byte
+}
+
+func keyOf(p netip.Prefix) poolKey { return poolKey{Bits: uint32(p.Bits()), Addr: p.Addr().As16()} }
+
+// SetPools says which prefixes are ours alone: solicitations for an address of
+// one that is neither a target nor the host's own are dropped, and no longer
+// wake the kernel. The host's own addresses need no mention. While the uplink
+// does not forward, or the host has no route to the pool, none is dropped.
+func (r *Responder) SetPools(pools []netip.Prefix) error {
+	want := make(map[netip.Prefix]bool, len(pools))
+	for _, p := range pools {
+		if !p.IsValid() || !p.Addr().Is6() || p.Addr().Is4In6() {
+			return fmt.Errorf("set pools of the responder of uplink %q: %q is not an IPv6 prefix", r.name, p)
+		}
+		want[p.Masked()] = true
+	}
+	if len(want) > MaxPools {
+		return fmt.Errorf("set pools of the responder of uplink %q: %d are more than %d: %w", r.name, len(want), MaxPools, ErrFull)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range r.pools {
+		if want[p] {
+			continue
+		}
+		if err := r.kernel.Pools.Delete(keyOf(p)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("remove pool %s from the responder of uplink %q: %w", p, r.name, err)
+		}
+		delete(r.pools, p)
+	}
+	for p := range want {
+		if r.pools[p] {
+			continue
+		}
+		if err := r.kernel.Pools.Put(keyOf(p), uint32(1)); err != nil {
+			return fmt.Errorf("add pool %s to the responder of uplink %q: %w", p, r.name, err)
+		}
+		r.pools[p] = true
+	}
+	return nil
+}
