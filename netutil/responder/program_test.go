@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ndp6/ndp6/netutil/inet"
+	"github.com/ndp6/ndp6/netutil/responder"
 )
 
 // usual is how a router asks by multicast.
@@ -93,6 +95,43 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestSources has answers come from an address that fits who asks.
+func TestSources(t *testing.T) {
+	global, router := netip.MustParseAddr("2001:db8::5"), netip.MustParseAddr("2001:db8::1")
+	for _, c := range []struct {
+		name                   string
+		source, global         netip.Addr
+		near, far, toWhoProbes netip.Addr
+	}{
+		{name: "target", near: target, far: target, toWhoProbes: target},
+		{name: "link-local", source: linkLocal, near: linkLocal, far: linkLocal, toWhoProbes: linkLocal},
+		{name: "of the scope of who asks", source: linkLocal, global: global, near: linkLocal, far: global, toWhoProbes: linkLocal},
+		{name: "target to the link, global beyond", global: global, near: target, far: global, toWhoProbes: target},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ifi := uplink(t)
+			r := start(t, ifi)
+			if err := r.Set(responder.Config{Index: ifi.Index, Name: ifi.Name, MAC: ourMAC, Source: c.source, Global: c.global}); err != nil {
+				t.Fatal(err)
+			}
+			beyond := usual()
+			beyond.src = router
+			for _, q := range []struct {
+				solicitation
+				want netip.Addr
+			}{{usual(), c.near}, {beyond, c.far}, {probe(), c.toWhoProbes}} {
+				_, out, err := r.Run(q.frame(), 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := advertisement(out); !strings.Contains(got, " "+q.want.String()+" > ") {
+					t.Errorf("asked by %s, want an answer from %s: %s", q.src, q.want, got)
+				}
+			}
+		})
+	}
+}
+
 // Shows RFC 4861 7.1.1 (validity).
 // Shows RFC 4862 5.4.2 (form).
 func TestDrops(t *testing.T) {
@@ -120,7 +159,6 @@ func TestDrops(t *testing.T) {
 		{"from a group", "source", func(s *solicitation) { s.src = inet.AllNodes }, nil},
 		{"unassigned", "unassigned", ask(unassigned), nil},
 		{"unassigned, by unicast", "unassigned", func(s *solicitation) { s.to, s.dst, s.target = ourMAC, unassigned, unassigned }, nil},
-		{"unassigned, probe", "unassigned", func(s *solicitation) { *s = probe(); ask(unassigned)(s) }, nil},
 	} {
 		s := usual()
 		if c.change != nil {
@@ -161,6 +199,8 @@ func TestLeavesToTheKernel(t *testing.T) {
 		{"for the host's link-local address", change(ask(linkLocal))},
 		{"for a neighbor", change(ask(foreign))},
 		{"for a group", change(ask(inet.AllNodes))},
+		// RFC 4862 5.4.3: who is about to take the address wants to hear that another is, too.
+		{"probe for an address of a pool that is nobody's yet", change(func(s *solicitation) { *s = probe(); ask(unassigned)(s) })},
 		{"to another MAC", change(func(s *solicitation) { s.to, s.dst = otherMAC, target })},
 		{"what the uplink sent itself", change(func(s *solicitation) { s.from = ourMAC })},
 		{"for a target, to the host's own address", change(func(s *solicitation) { s.to, s.dst = ourMAC, own })},

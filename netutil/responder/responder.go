@@ -32,6 +32,9 @@ type Config struct {
 	// Source is the address that answers come from, best the uplink's link-local
 	// one. Zero has each come from its target.
 	Source netip.Addr
+	// Global is the address that answers to global and unique local ones come
+	// from. Zero is as Source.
+	Global netip.Addr
 }
 
 // Responder is a program and its tables, for one uplink. Its methods may be
@@ -84,9 +87,10 @@ func (r *Responder) Close() error {
 
 // answerValue is struct answer of the program.
 type answerValue struct {
-	Source [16]byte
-	MAC    inet.MAC
-	_      [2]byte
+	Source, Global [16]byte
+
+	MAC inet.MAC
+	_   [2]byte
 }
 
 // Set changes the MAC and the source of answers between two of them. The index
@@ -99,11 +103,14 @@ func (r *Responder) Set(c Config) error {
 		return fmt.Errorf("set responder of uplink %q: %w", c.Name, err)
 	}
 	v := answerValue{MAC: c.MAC}
-	if c.Source.IsValid() {
-		if err := host(c.Source); err != nil {
+	for addr, to := range map[netip.Addr]*[16]byte{c.Source: &v.Source, c.Global: &v.Global} {
+		if !addr.IsValid() {
+			continue
+		}
+		if err := host(addr); err != nil {
 			return fmt.Errorf("set responder of uplink %q: source: %w", c.Name, err)
 		}
-		v.Source = c.Source.As16()
+		*to = addr.As16()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

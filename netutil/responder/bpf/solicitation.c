@@ -114,6 +114,7 @@ struct message {
 
 struct answer {
 	struct addr source; /* zero: the target's */
+	struct addr global; /* for who asks from beyond the link's scope; zero: as others */
 	u8 mac[6];
 	u16 pad;
 };
@@ -204,6 +205,11 @@ static inline int group(const struct addr *a)
 	return a->w[0] == net32(0xff020000) && !a->w[1] && a->w[2] == net32(1) && a->b[12] == 0xff;
 }
 
+static inline int link_local(const struct addr *a)
+{
+	return (a->w[0] & net32(0xffc00000)) == net32(0xfe800000);
+}
+
 static inline int same(const struct addr *a, const struct addr *b)
 {
 	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
@@ -249,7 +255,11 @@ static inline int unknown(struct __sk_buff *skb, const struct addr *src, const s
 {
 	struct prefix key = {.bits = 128};
 	copy(key.addr, target, sizeof(*target));
-	if (bpf_map_lookup_elem(&pools, &key)) {
+	/*
+	 * Who asks whether an address is taken may be about to take it: before it is
+	 * ours, our own probe wants to hear that (RFC 4862 5.4.3).
+	 */
+	if (!unspecified(src) && bpf_map_lookup_elem(&pools, &key)) {
 		/* Where forwarding is off nothing tells the host's own addresses, so all are the kernel's. */
 		return forwarded(skb, target) ? drop(DROP_UNASSIGNED) : TC_ACT_UNSPEC;
 	}
@@ -312,7 +322,10 @@ static inline int answer(struct __sk_buff *skb, const struct answer *ours, const
 	a.length = net16(NA_SIZE);
 	a.next = IPPROTO_ICMPV6;
 	a.hop_limit = 255;
-	a.src = unspecified(&ours->source) ? *target : ours->source;
+	if (!unspecified(&ours->global) && what != ANSWER_PROBE && !link_local(src))
+		a.src = ours->global;
+	else
+		a.src = unspecified(&ours->source) ? *target : ours->source;
 	a.type = ADVERTISEMENT;
 	a.target = *target;
 	a.option = TARGET_LINK_LAYER;
