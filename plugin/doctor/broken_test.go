@@ -89,112 +89,123 @@ type broken struct {
 	name string
 	do   func(*host)
 	want doctor.Code
-	// mends is set where the finding's commands are to be run and mend it.
-	mends bool
+	// heal does what the finding advises, where that is more than to run its
+	// commands here: on another host, by the service manager, or by the user.
+	heal func(*host)
 }
 
 func commands(lines ...string) func(*host) { return func(h *host) { h.tb.Helper(); h.run(lines...) } }
 
+func onRouter(line string) func(*host) {
+	return func(h *host) { h.tb.Helper(); nettest.RunIn(h.tb, h.router, line) }
+}
+
 func brokenHosts() []broken {
 	chain := "type filter hook forward priority filter; policy "
 	return []broken{
-		{"IPv6 disabled", commands("sysctl -qw net.ipv6.conf.all.disable_ipv6=1"), doctor.IPv6Off, true},
-		{"IPv6 disabled on the uplink", commands("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1"), doctor.UplinkIPv6Off, true},
-		{"forwarding reset", commands("sysctl -qw net.ipv6.conf.all.forwarding=0"), doctor.ForwardingOff, true},
-		{"forwarding reset on the uplink", commands("sysctl -qw net.ipv6.conf.eth0.forwarding=0"), doctor.ForwardingOff, true},
-		{"IPv4 forwarding reset", commands("sysctl -qw net.ipv4.ip_forward=0"), doctor.IPv4ForwardingOff, true},
-		{"proxy_ndp reset", commands("sysctl -qw net.ipv6.conf.eth0.proxy_ndp=0"), doctor.ProxyNDPOff, true},
-		{"proxy_ndp of all links reset", commands("sysctl -qw net.ipv6.conf.all.proxy_ndp=0"), doctor.ProxyNDPUnicastOff, true},
-		{"proxy_delay reset", commands("sysctl -qw net.ipv6.neigh.eth0.proxy_delay=80"), doctor.ProxyDelay, true},
+		{"IPv6 disabled", commands("sysctl -qw net.ipv6.conf.all.disable_ipv6=1"), doctor.IPv6Off, nil},
+		{"IPv6 disabled on the uplink", commands("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1"), doctor.UplinkIPv6Off, nil},
+		{"forwarding reset", commands("sysctl -qw net.ipv6.conf.all.forwarding=0"), doctor.ForwardingOff, nil},
+		{"forwarding reset on the uplink", commands("sysctl -qw net.ipv6.conf.eth0.forwarding=0"), doctor.ForwardingOff, nil},
+		{"IPv4 forwarding reset", commands("sysctl -qw net.ipv4.ip_forward=0"), doctor.IPv4ForwardingOff, nil},
+		{"proxy_ndp reset", commands("sysctl -qw net.ipv6.conf.eth0.proxy_ndp=0"), doctor.ProxyNDPOff, nil},
+		{"proxy_ndp of all links reset", commands("sysctl -qw net.ipv6.conf.all.proxy_ndp=0"), doctor.ProxyNDPUnicastOff, nil},
+		{"proxy_delay reset", commands("sysctl -qw net.ipv6.neigh.eth0.proxy_delay=80"), doctor.ProxyDelay, nil},
 		{"RA ignored by a host that forwards", func(h *host) {
 			h.run("sysctl -qw net.ipv6.conf.eth0.accept_ra=1", "ip -6 route del default")
 			nettest.Router(h.tb, h.router, "lan0", netip.MustParseAddr("fe80::9"), nettest.RA{Router: time.Hour})
-		}, doctor.RAIgnored, true},
-		{"RA lost", commands("ip -6 route del default"), doctor.NoDefaultRoute, false},
-		{"RA about to be lost", commands("ip -6 route del default", "ip -6 route add default via fe80::9 dev eth0 proto ra", "sysctl -qw net.ipv6.conf.eth0.accept_ra=1"), doctor.RARisk, true},
+		}, doctor.RAIgnored, nil},
+		{"RA lost", commands("ip -6 route del default"), doctor.NoDefaultRoute, commands("ip -6 route add default via fe80::9 dev eth0")},
+		{"RA about to be lost", commands("ip -6 route del default", "ip -6 route add default via fe80::9 dev eth0 proto ra", "sysctl -qw net.ipv6.conf.eth0.accept_ra=1"), doctor.RARisk, nil},
 		{"router gone", func(h *host) {
 			nettest.RunIn(h.tb, h.router, "ip addr del fe80::9/64 dev lan0")
-		}, doctor.RouterSilent, false},
-		{"uplink down", commands("ip link set eth0 down"), doctor.UplinkDown, true},
+		}, doctor.RouterSilent, onRouter("ip addr add fe80::9/64 dev lan0 nodad")},
+		{"uplink down", commands("ip link set eth0 down"), doctor.UplinkDown, nil},
 		{"uplink down, no ndp6", func(h *host) {
 			h.daemon()
 			h.run("ip link set eth0 down")
-		}, doctor.DaemonDown, false},
+		}, doctor.DaemonDown, func(h *host) { h.serveStatus() }},
 		{"uplink without carrier", func(h *host) {
 			nettest.RunIn(h.tb, h.router, "ip link set lan0 down")
 			h.await("eth0", "NO-CARRIER")
-		}, doctor.UplinkNoCarrier, false},
+		}, doctor.UplinkNoCarrier, func(h *host) {
+			nettest.RunIn(h.tb, h.router, "ip link set lan0 up")
+			h.await("eth0", "state UP")
+		}},
 		{"uplink of another name", func(h *host) {
 			h.status.Networks[0].UplinkOption, h.status.Networks[0].Uplink = "eth7", ""
-		}, doctor.UplinkMissing, false},
-		{"no prefix", commands("ip addr del 2001:db8:1::5/64 dev eth0"), doctor.NoPrefix, false},
-		{"bridge down", commands("ip link set " + bridge + " down"), doctor.BridgeDown, true},
-		{"bridge gone", commands("ip link del " + bridge), doctor.BridgeMissing, false},
-		{"multicast snooping", commands("ip link set " + bridge + " type bridge mcast_snooping 1"), doctor.BridgeSnooping, true},
-		{"route gone", commands("ip -6 route del " + pool.String() + " dev " + bridge), doctor.RouteMissing, true},
-		{"neighbor gone", commands("ip neigh del " + container.String() + " dev " + bridge), doctor.NeighborMissing, true},
-		{"proxy entry gone", commands("ip -6 neigh del proxy " + container.String() + " dev eth0"), doctor.ProxyMissing, true},
+		}, doctor.UplinkMissing, func(h *host) { h.status.Networks[0].UplinkOption, h.status.Networks[0].Uplink = "auto", "eth0" }},
+		{"no prefix", commands("ip addr del 2001:db8:1::5/64 dev eth0"), doctor.NoPrefix, commands("ip addr add 2001:db8:1::5/64 dev eth0 nodad")},
+		{"bridge down", commands("ip link set " + bridge + " down"), doctor.BridgeDown, nil},
+		{"bridge gone", commands("ip link del " + bridge), doctor.BridgeMissing, func(h *host) { h.bridge("ndh-9a6c1f20b5e") }},
+		{"multicast snooping", commands("ip link set " + bridge + " type bridge mcast_snooping 1"), doctor.BridgeSnooping, nil},
+		{"route gone", commands("ip -6 route del " + pool.String() + " dev " + bridge), doctor.RouteMissing, nil},
+		{"neighbor gone", commands("ip neigh del " + container.String() + " dev " + bridge), doctor.NeighborMissing, nil},
+		{"proxy entry gone", commands("ip -6 neigh del proxy " + container.String() + " dev eth0"), doctor.ProxyMissing, nil},
 		{"proxy entry gone, and the router does not know yet", func(h *host) {
 			nettest.RunIn(h.tb, h.router, "ip -6 neigh add "+container.String()+" lladdr 02:42:00:00:00:05 dev lan0 nud permanent")
 			h.run("ip -6 neigh del proxy " + container.String() + " dev eth0")
-		}, doctor.ProxyMissing, true},
-		{"smaller MTU of the uplink", commands("ip link set eth0 mtu 1400"), doctor.MTUTooLarge, true},
-		{"larger MTU of the network", commands("ip link set ndh-9a6c1f20b5e mtu 9000", "ip link set "+bridge+" mtu 9000"), doctor.MTUTooLarge, true},
-		{"rules gone", commands("nft delete table inet ndp6"), doctor.RulesMissing, false},
-		{"FORWARD drop", commands("ip6tables-nft -P FORWARD DROP"), doctor.FirewallDrop, true},
-		{"FORWARD drop of iptables-legacy", commands("ip6tables-legacy -P FORWARD DROP"), doctor.FirewallDrop, true},
-		{"IPv4 FORWARD drop", commands("iptables-nft -P FORWARD DROP"), doctor.FirewallDrop, true},
-		{"IPv4 route gone", commands("ip route del " + pool4.String() + " dev " + bridge), doctor.RouteMissing, true},
+		}, doctor.ProxyMissing, nil},
+		{"smaller MTU of the uplink", commands("ip link set eth0 mtu 1400"), doctor.MTUTooLarge, nil},
+		{"larger MTU of the network", commands("ip link set ndh-9a6c1f20b5e mtu 9000", "ip link set "+bridge+" mtu 9000"), doctor.MTUTooLarge, nil},
+		{"rules gone", commands("nft delete table inet ndp6"), doctor.RulesMissing, (*host).setRules},
+		{"FORWARD drop", commands("ip6tables-nft -P FORWARD DROP"), doctor.FirewallDrop, nil},
+		{"FORWARD drop of iptables-legacy", commands("ip6tables-legacy -P FORWARD DROP"), doctor.FirewallDrop, nil},
+		{"IPv4 FORWARD drop", commands("iptables-nft -P FORWARD DROP"), doctor.FirewallDrop, nil},
+		{"IPv4 route gone", commands("ip route del " + pool4.String() + " dev " + bridge), doctor.RouteMissing, nil},
 		{"table of an administrator", func(h *host) {
 			h.rules("table inet admin {\nchain forward {\n" + chain + "drop;\nct state established,related accept\n}\n}\n")
-		}, doctor.FirewallDrop, true},
+		}, doctor.FirewallDrop, nil},
 		{"drop of one port", func(h *host) {
 			h.rules("table inet admin {\nchain forward {\n" + chain + "accept;\ntcp dport 80 drop\n}\n}\n")
-		}, doctor.FirewallDrop, true},
+		}, doctor.FirewallDrop, nil},
 		{"drop of what leaves", func(h *host) {
 			h.rules("table ip6 admin {\nchain forward {\n" + chain + "accept;\niifname \"nd-*\" reject\n}\n}\n")
-		}, doctor.FirewallDrop, true},
+		}, doctor.FirewallDrop, nil},
 		{"second proxy on the link", func(h *host) {
 			nettest.RunIn(h.tb, h.router, "sysctl -qw net.ipv6.conf.lan0.proxy_ndp=1 net.ipv6.neigh.lan0.proxy_delay=0", "ip -6 neigh add proxy "+container.String()+" dev lan0")
-		}, doctor.DuplicateAddress, false},
+		}, doctor.DuplicateAddress, onRouter("ip -6 neigh del proxy " + container.String() + " dev lan0")},
 		{"solicitations dropped on input", func(h *host) {
 			h.rules("table inet admin {\nchain input {\ntype filter hook input priority filter;\nicmpv6 type nd-neighbor-solicit drop\n}\n}\n")
-		}, doctor.ProxySilent, false},
+		}, doctor.ProxySilent, commands("nft delete table inet admin")},
 		{"solicitations lost in the switch", func(h *host) {
 			nettest.RunIn(h.tb, h.router, "ip -6 neigh add "+container.String()+" lladdr 02:42:00:00:00:77 dev lan0 nud permanent")
-		}, doctor.SolicitationLost, false},
-		{"port held", func(h *host) { h.another(holdPort, "[::]:8080") }, doctor.PortTaken, true},
+		}, doctor.SolicitationLost, onRouter("ip -6 neigh del " + container.String() + " dev lan0")},
+		{"port held", func(h *host) { h.another(holdPort, "[::]:8080") }, doctor.PortTaken, nil},
 		{"store locked", func(h *host) {
 			h.daemon()
 			h.another(holdFile, filepath.Join(h.config.Settings.StateDir, "state.db"))
-		}, doctor.StoreLocked, true},
+		}, doctor.StoreLocked, nil},
 		{"store damaged", func(h *host) {
 			h.daemon()
 			if err := os.Truncate(filepath.Join(h.config.Settings.StateDir, "state.db"), 100); err != nil {
 				h.tb.Fatal(err)
 			}
-		}, doctor.StoreDamaged, true},
-		{"ndp6 dead", func(h *host) { h.daemon() }, doctor.DaemonDown, false},
-		{"plugin socket gone", func(h *host) { h.plugin() }, doctor.SocketMissing, false},
+		}, doctor.StoreDamaged, nil},
+		{"ndp6 dead", func(h *host) { h.daemon() }, doctor.DaemonDown, func(h *host) { h.serveStatus() }},
+		{"plugin socket gone", func(h *host) { h.plugin() }, doctor.SocketMissing, (*host).servePlugin},
 		{"plugin socket stale", func(h *host) {
 			h.plugin()
 			stale(h)
-		}, doctor.SocketStale, false},
+		}, doctor.SocketStale, func(h *host) {
+			h.run("rm " + filepath.Join(h.dir, "plugin.sock"))
+			h.servePlugin()
+		}},
 		{"missing capability", func(h *host) {
 			h.daemon()
 			dropCapability(h, unix.CAP_NET_RAW)
-		}, doctor.CapabilityMissing, false},
-		{"old kernel", func(h *host) { h.config.Release = "5.4.0-150-generic" }, doctor.KernelOld, false},
-		{"DNS without AAAA", func(h *host) { h.resolver.six = false }, doctor.NamesNoIPv6, false},
-		{"DNS silent", func(h *host) { h.resolver = resolver{} }, doctor.NamesSilent, false},
-		{"Docker dead", func(h *host) { h.docker() }, doctor.DockerAbsent, false},
-		{"Docker too old", func(h *host) { h.version = "19.03.15" }, doctor.DockerOld, false},
+		}, doctor.CapabilityMissing, func(h *host) { h.regain() }},
+		{"old kernel", func(h *host) { h.config.Release = "5.4.0-150-generic" }, doctor.KernelOld, func(h *host) { h.config.Release = "6.1.0-18-amd64" }},
+		{"DNS without AAAA", func(h *host) { h.resolver.six = false }, doctor.NamesNoIPv6, func(h *host) { h.resolver.six = true }},
+		{"DNS silent", func(h *host) { h.resolver = resolver{} }, doctor.NamesSilent, func(h *host) { h.resolver = resolver{four: true, six: true} }},
+		{"Docker dead", func(h *host) { h.docker() }, doctor.DockerAbsent, (*host).serveDocker},
+		{"Docker too old", func(h *host) { h.version = "19.03.15" }, doctor.DockerOld, func(h *host) { h.version = "28.5.2" }},
 		{"address withdrawn", func(h *host) {
 			h.status.Endpoints[0].Withdrawn = h.status.Endpoints[0].Addrs
-		}, doctor.AddressWithdrawn, false},
+		}, doctor.AddressWithdrawn, func(h *host) { h.status.Endpoints[0].Withdrawn = nil }},
 		{"problem of the daemon", func(h *host) {
 			h.status.Problems = []driver.ProblemStatus{{Owner: networkID, Error: "add route: no buffer space available", Attempts: 3}}
-		}, doctor.StatusProblem, false},
+		}, doctor.StatusProblem, func(h *host) { h.status.Problems = nil }},
 	}
 }
 
@@ -208,7 +219,8 @@ func stale(h *host) {
 	l.Close()
 }
 
-// dropCapability takes one from the test's thread until the test ends.
+// dropCapability takes one from the test's thread until the test ends, or the
+// host regains it.
 func dropCapability(h *host, capability uint) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var before [2]unix.CapUserData
@@ -220,11 +232,12 @@ func dropCapability(h *host, capability uint) {
 	if err := unix.Capset(&header, &after[0]); err != nil {
 		h.tb.Fatal(err)
 	}
-	h.tb.Cleanup(func() {
+	h.regain = func() {
 		if err := unix.Capset(&header, &before[0]); err != nil {
 			h.tb.Error(err)
 		}
-	})
+	}
+	h.tb.Cleanup(h.regain)
 }
 
 func TestBrokenHosts(t *testing.T) {
@@ -237,16 +250,17 @@ func TestBrokenHosts(t *testing.T) {
 			if len(r.Findings) == 0 || r.Findings[0].Code != tt.want || r.Healthy() {
 				t.Fatalf("the first finding should be %s:\n%s", tt.want, text(r))
 			}
-			if !tt.mends {
-				if r.Findings[0].Advice == "" && len(r.Findings[0].Fix) == 0 && tt.want != doctor.StatusProblem {
-					t.Errorf("nothing to do about it:\n%s", text(r))
-				}
-				return
-			}
-			if len(r.Findings[0].Fix) == 0 {
+			first := r.Findings[0]
+			switch {
+			case tt.heal == nil && len(first.Fix) == 0:
 				t.Fatalf("no commands:\n%s", text(r))
+			case first.Advice == "" && len(first.Fix) == 0 && tt.want != doctor.StatusProblem:
+				t.Fatalf("nothing to do about it:\n%s", text(r))
+			case tt.heal == nil:
+				h.mend(first)
+			default:
+				tt.heal(h)
 			}
-			h.mend(r.Findings[0])
 			r = h.examine()
 			if slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool { return f.Code == tt.want }) {
 				t.Errorf("%s is still there:\n%s", tt.want, text(r))

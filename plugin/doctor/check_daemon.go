@@ -62,7 +62,8 @@ func sockets(f *Facts) []Finding {
 		return nil
 	}
 	var out []Finding
-	restart := []string{"systemctl restart ndp6 || { docker plugin disable -f ndp6-net && docker plugin enable ndp6-net; }"}
+	// The socket is that of a unit of its own, which makes it when it starts.
+	restart := []string{"systemctl restart ndp6.socket ndp6.service || { docker plugin disable -f ndp6-net && docker plugin enable ndp6-net; }"}
 	for _, s := range f.Daemon.Sockets {
 		finding := Finding{
 			Code: SocketMissing, Severity: Error, What: "Docker's way to ndp6 is gone: no socket " + s.Path,

@@ -54,6 +54,7 @@ type host struct {
 	version           string // of Docker
 
 	daemon, docker, plugin func() // stop
+	regain                 func() // a capability
 }
 
 // resolver answers for both families, or not.
@@ -109,12 +110,18 @@ func newHost(tb testing.TB) *host {
 		}},
 	}}
 	h.daemon = h.serveStatus()
+	h.serveDocker()
+	h.servePlugin()
+	return h
+}
+
+func (h *host) serveDocker() {
 	h.docker = h.serve("docker.sock", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"ID":"a","ServerVersion":%q}`, h.version)
 	})
-	h.plugin = h.serve("plugin.sock", http.NotFound)
-	return h
 }
+
+func (h *host) servePlugin() { h.plugin = h.serve("plugin.sock", http.NotFound) }
 
 // connect makes the links, as ndp6 would.
 func (h *host) connect() {
@@ -130,22 +137,31 @@ func (h *host) connect() {
 		"link set lan0 addrgenmode none", "link set lan0 up",
 		"addr add fe80::9/64 dev lan0 nodad", "addr add 2001:db8:1::9/64 dev lan0 nodad",
 	))
-	port := "ndh-9a6c1f20b5e"
+	const port = "ndh-9a6c1f20b5e"
 	nettest.Run(h.tb, h.ip(
 		"link set eth0 up", "route add default via fe80::9 dev eth0 proto static",
-		"link add "+bridge+" type bridge mcast_snooping 0", "link set "+bridge+" alias ndp6:network:"+networkID,
-		"link set "+bridge+" addrgenmode none", "addr add fe80::1/64 dev "+bridge+" nodad",
-		"link add "+port+" master "+bridge+" type veth peer name eth0 address "+containerMAC.String()+" netns "+h.container,
-		"link set "+port+" alias ndp6:endpoint:"+endpointID, "link set "+port+" up", "link set "+bridge+" up",
-		"route add "+pool.String()+" dev "+bridge+" proto 166", "route add "+pool4.String()+" dev "+bridge+" proto 166",
-		"neigh add "+container4.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
-		"neigh add "+container.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
+		"link add "+port+" type veth peer name eth0 address "+containerMAC.String()+" netns "+h.container,
+		"link set "+port+" alias ndp6:endpoint:"+endpointID,
 		"neigh add proxy "+container.String()+" dev eth0 protocol 166",
 	))
 	nettest.RunIn(h.tb, h.container, h.ip(
 		"addr add "+container.String()+"/80 dev eth0 nodad", "link set eth0 up", "route add default via fe80::1 dev eth0",
 	))
+	h.bridge(port)
 	h.await("eth0", "state UP")
+}
+
+// bridge makes a network's bridge, with a container on it.
+func (h *host) bridge(port string) {
+	h.tb.Helper()
+	nettest.Run(h.tb, h.ip(
+		"link add "+bridge+" type bridge mcast_snooping 0", "link set "+bridge+" alias ndp6:network:"+networkID,
+		"link set "+bridge+" addrgenmode none", "addr add fe80::1/64 dev "+bridge+" nodad",
+		"link set "+port+" master "+bridge, "link set "+port+" up", "link set "+bridge+" up",
+		"route add "+pool.String()+" dev "+bridge+" proto 166", "route add "+pool4.String()+" dev "+bridge+" proto 166",
+		"neigh add "+container4.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
+		"neigh add "+container.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
+	))
 }
 
 // ip returns a command that does what these of ip do, at once: there are many hosts.

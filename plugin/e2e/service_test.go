@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	findings "github.com/ndp6/ndp6/plugin/doctor"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
@@ -90,6 +92,7 @@ func TestService(t *testing.T) {
 	})
 	b.run("test -s /var/lib/ndp6/state.db && test -e /etc/default/ndp6")
 	b.install(second)
+	b.mended()
 	b.docker("rm", "-f", "www")
 	b.docker("network", "rm", "web")
 	b.lessCapable()
@@ -179,6 +182,41 @@ func (b *bed) lessCapable() {
 	b.reach(b.Outside, c, c.addr)
 	b.docker("rm", "-f", "d1")
 	b.docker("network", "rm", "plain")
+}
+
+// mended stops what systemd runs, and does what the doctor says about it.
+func (b *bed) mended() {
+	b.Helper()
+	examine := func() (r findings.Report) {
+		b.Helper()
+		b.ok(json.Unmarshal([]byte(b.run("ndp6 doctor --json || test $? = 2")), &r))
+		return r
+	}
+	for _, broken := range []struct {
+		command string
+		want    findings.Code
+	}{
+		{"systemctl stop ndp6.socket ndp6.service", findings.DaemonDown},
+		{"rm /run/docker/plugins/ndp6.sock", findings.SocketMissing},
+		{"systemctl stop docker.service docker.socket", findings.DockerAbsent},
+	} {
+		b.run(broken.command)
+		r := examine()
+		if len(r.Findings) == 0 || r.Findings[0].Code != broken.want || len(r.Findings[0].Fix) == 0 {
+			b.Errorf("%s: first of %+v is not %s with a fix", broken.command, r.Findings, broken.want)
+			continue
+		}
+		for _, command := range r.Findings[0].Fix {
+			b.run(command)
+		}
+		b.eventually(func() error {
+			if r := examine(); slices.ContainsFunc(r.Findings, func(f findings.Finding) bool { return f.Code == broken.want }) {
+				return fmt.Errorf("%s: still there after its fix: %+v", broken.command, r.Findings)
+			}
+			return nil
+		})
+	}
+	b.active("ndp6.socket ndp6.service")
 }
 
 // sysctlsStay applies a file that forbids forwarding, with ndp6 down, and wants
