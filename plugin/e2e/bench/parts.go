@@ -31,6 +31,12 @@ func parts() []part {
 			measureStarts,
 		},
 		{
+			"calls", "The plugin's part of a start",
+			[]string{"What dockerd waits for, without dockerd: 8 clients at once make its calls to the plugin for containers of dual-stack " +
+				"networks that come and go, beside endpoints that are there. Memory is that of the plugin's process."},
+			measureCalls,
+		},
+		{
 			"path", "From the router to a container",
 			[]string{"A router, a host and a container in namespaces of their own, with veth links between them; senders and receivers have " +
 				"the CPUs for themselves. Rates are by CPU time. Each row is a host of its own but for those that name ndp6 beside another."},

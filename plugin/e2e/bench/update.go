@@ -225,12 +225,17 @@ func (c chains) change(i int, verb string, there bool) error {
 	return nil
 }
 
-// exec runs a command in the namespace, with nothing between that takes time.
 func (c chains) exec(stdin io.Reader, name string, args ...string) error {
-	cmd := exec.CommandContext(c.ctx, name, args...)
+	return execIn(c.ctx, c.netns, stdin, name, args...)
+}
+
+// execIn runs a command of this machine in a network namespace, with nothing
+// between that takes time.
+func execIn(ctx context.Context, path string, stdin io.Reader, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stderr = stdin, &stderr
-	if err := netns.Do(c.netns, cmd.Run); err != nil {
+	if err := netns.Do(path, cmd.Run); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
 	return nil
