@@ -1,6 +1,8 @@
 package responder
 
 import (
+	"time"
+
 	"github.com/cilium/ebpf"
 )
 
@@ -23,3 +25,12 @@ func (r *Responder) Run(frame []byte, index int) (verdict int32, out []byte, err
 
 // Lacks is what errors of Available say of a process with these capabilities.
 var Lacks = lacks
+
+// Ran is how long the program ran, while statistics are enabled.
+func (r *Responder) Ran() (time.Duration, error) {
+	s, err := r.kernel.Ndp6.Stats()
+	if err != nil {
+		return 0, err
+	}
+	return s.Runtime, nil
+}
