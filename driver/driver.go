@@ -50,7 +50,7 @@ type Prober interface {
 	Probe(ctx context.Context, link string, addr netip.Addr, wait time.Duration) error
 }
 
-// Config is what a Driver is made of. All fields are required but
+// Config is what a Driver is made of. All fields are required but Announce,
 // ResyncPeriod, CheckSysctls and Stale.
 type Config struct {
 	Log       *slog.Logger
@@ -62,6 +62,9 @@ type Config struct {
 	Lender    Lender
 	// Uplink is that of networks that name none.
 	Uplink string
+	// Announce is what of networks that say nothing of it is announced: one of
+	// plan's words, or nothing.
+	Announce string
 	// ResyncPeriod is how often the whole host is looked at when nothing
 	// happens; 0 is a minute.
 	ResyncPeriod time.Duration

@@ -64,6 +64,10 @@ func known() []option {
 			Key: keyNDP, Value: "auto, on or off", Default: "`auto`",
 			Text: "Proxy entries on the uplink: where its on-link prefix covers the address, always (`on`), or never (`off`: you route the pool to the host).",
 		}, setNDP},
+		{Option{
+			Key: keyAnnounce, Value: "none, prefix or endpoint", Default: "the setting `--announce`", Page: "routed.md",
+			Text: "What the host's BIRD or FRR announces: with `prefix` the pools, with `endpoint` the addresses of running containers, as kernel routes of protocol 166.",
+		}, setAnnounce},
 		{Option{Key: "ndp6.mtu", Value: mtu, Default: "the uplink's", Text: "MTU of the network."}, setMTU},
 		{Option{
 			Key: "ndp6.dad", Value: "auto, wait, async or off", Default: "`auto`", Page: "neighbor-discovery.md",

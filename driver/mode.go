@@ -13,8 +13,8 @@ import (
 
 // setModeOf gives n the mode that o asks for, or the one that its pools want,
 // and what belongs to it. What cannot be together is refused.
-func setModeOf(n *plan.Network, o options) error {
-	n.NDP, n.HostIPv6, n.Outside = o.ndp, o.hostIPv6, o.outside
+func setModeOf(n *plan.Network, o options, defaultAnnounce string) error {
+	n.NDP, n.HostIPv6, n.Outside, n.Announce = o.ndp, o.hostIPv6, o.outside, o.announce
 	local := slices.IndexFunc(n.Pools, func(p plan.Pool) bool { return inet.IsULA(p.Prefix) })
 	n.Mode, n.Reason = o.mode, fmt.Sprintf("option %s", keyMode)
 	switch {
@@ -25,6 +25,12 @@ func setModeOf(n *plan.Network, o options) error {
 		n.Mode, n.Reason = plan.NAT, fmt.Sprintf("pool %s is unique local", n.Pools[local].Prefix)
 	default:
 		n.Mode, n.Reason = plan.Routed, fmt.Sprintf("pool %s is global", n.Pools[0].Prefix)
+	}
+	if n.Announce == "" && routedOut(*n) {
+		n.Announce = defaultAnnounce
+	}
+	if n.Announce == plan.AnnounceNone {
+		n.Announce = ""
 	}
 	return errors.Join(checkMode(*n, local), checkModeOptions(*n))
 }
@@ -39,9 +45,9 @@ func checkMode(n plan.Network, local int) error {
 		return fmt.Errorf("option %s=%q is for networks that reach beyond the host: leave it out, or --internal", keyMode, n.Mode)
 	case n.Mode == plan.NPTv6 && local < 0:
 		return fmt.Errorf("option %s=%q with pool %s, which is not unique local: use a --subnet such as fd00:1:2:3:a::/80, or --ipam-opt ndp6.source=ula", keyMode, n.Mode, n.Pools[0].Prefix)
-	case n.Mode == plan.Routed && local >= 0 && !n.Internal && n.NDP == plan.NDPAuto:
-		return fmt.Errorf("option %s=%q with pool %s, which is unique local and known to no router: use %s or %s, a global --subnet, %s=%s where the uplink's neighbors have this prefix, or %s=%s where you route it to the host",
-			keyMode, n.Mode, n.Pools[local].Prefix, plan.NAT, plan.NPTv6, keyNDP, plan.NDPOn, keyNDP, plan.NDPOff)
+	case n.Mode == plan.Routed && local >= 0 && !n.Internal && n.NDP == plan.NDPAuto && n.Announce == "":
+		return fmt.Errorf("option %s=%q with pool %s, which is unique local and known to no router: use %s or %s, a global --subnet, %s=%s where the uplink's neighbors have this prefix, %s=%s where you route it to the host, or %s=%s where BIRD or FRR announces it",
+			keyMode, n.Mode, n.Pools[local].Prefix, plan.NAT, plan.NPTv6, keyNDP, plan.NDPOn, keyNDP, plan.NDPOff, keyAnnounce, plan.AnnouncePrefix)
 	}
 	return nil
 }
@@ -57,6 +63,8 @@ func checkModeOptions(n plan.Network) error {
 		return fmt.Errorf("option %s=\"off\" with mode %s: nothing could reach its containers; use on, or another mode", keyHostPublish, plan.NAT)
 	case n.NDP == plan.NDPOn && (n.Mode == plan.NAT || n.Internal):
 		return fmt.Errorf("option %s=%q: nobody outside sees this network's addresses; leave it out", keyNDP, n.NDP)
+	case n.Announce != "" && !routedOut(n):
+		return fmt.Errorf("option %s=%q: nobody outside sees this network's addresses; use %s, or -o %s=%s without --internal", keyAnnounce, n.Announce, plan.AnnounceNone, keyMode, plan.Routed)
 	}
 	if !n.Outside.IsValid() {
 		return nil
@@ -70,6 +78,9 @@ func checkModeOptions(n plan.Network) error {
 	}
 	return nil
 }
+
+// routedOut reports whether containers of n have the same addresses outside.
+func routedOut(n plan.Network) bool { return n.Mode == plan.Routed && !n.Internal }
 
 // checkOutside refuses what the host as it is cannot translate to.
 func checkOutside(n plan.Network, u uplink.Uplink, foreign inet.Foreign) error {

@@ -52,6 +52,7 @@ func TestMode(t *testing.T) {
 		{"given as both", local, []string{"com.docker.network.bridge.gateway_mode_ipv6=nat", "ndp6.mode=nptv6"}, "nptv6: option ndp6.mode"},
 		{"isolated", local, []string{"internal", "ndp6.mode=isolated"}, "isolated: option ndp6.mode"},
 		{"routed by hand", local, []string{"ndp6.mode=routed", "ndp6.ndp=off"}, "routed: option ndp6.mode"},
+		{"announced", local, []string{"ndp6.mode=routed", "ndp6.announce=prefix"}, "routed: option ndp6.mode"},
 		{"known to neighbors", local, []string{"ndp6.mode=routed", "ndp6.ndp=on"}, "routed: option ndp6.mode"},
 		{"outgoing address", local, []string{"ndp6.host_ipv6=2001:db8::5"}, "nat: pool fd00:0:0:1:a::/80 is unique local"},
 		{"fixed outside", local, []string{"ndp6.mode=nptv6", "ndp6.outside=2001:db8:f::/80"}, "nptv6: option ndp6.mode"},
@@ -95,7 +96,7 @@ func TestModeRefuses(t *testing.T) {
 			"unique local and routed", local,
 			[]string{"ndp6.mode=routed"},
 			`option ndp6.mode="routed" with pool fd00:0:0:1:a::/80, which is unique local and known to no router: use nat or nptv6, a global --subnet, ` +
-				`ndp6.ndp=on where the uplink's neighbors have this prefix, or ndp6.ndp=off where you route it to the host`,
+				`ndp6.ndp=on where the uplink's neighbors have this prefix, ndp6.ndp=off where you route it to the host, or ndp6.announce=prefix where BIRD or FRR announces it`,
 		},
 		{
 			"global and nptv6", global,
@@ -235,5 +236,72 @@ func TestOutside(t *testing.T) {
 	}
 	if got := status.Networks[0].Pools[0].Outside; len(got) != 1 || got[0].String() != "2001:db8:0:0:a::/80" {
 		t.Errorf("status shows pool %v outside", got)
+	}
+}
+
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	const global, local = "2001:db8:0:0:a::/80", "fd00:0:0:1:a::/80"
+	const addr, anchor = "route 2001:db8::a:242:0:2/128 dev nd-web metric 4096\n", "route unreachable 2001:db8:0:0:a::/80 metric 4096\n"
+	for _, tt := range []struct {
+		name    string
+		setting string
+		pools   string
+		opts    []string
+		want    string // what is announced
+		err     string
+	}{
+		{name: "nothing", pools: global},
+		{name: "prefix", pools: global, opts: []string{"ndp6.announce=prefix"}, want: anchor},
+		{name: "addresses", pools: global, opts: []string{"ndp6.announce=endpoint"}, want: addr},
+		{name: "setting", pools: global, setting: "prefix", want: anchor},
+		{name: "option wins", pools: global, setting: "prefix", opts: []string{"ndp6.announce=endpoint"}, want: addr},
+		{name: "option wants nothing", pools: global, setting: "prefix", opts: []string{"ndp6.announce=none"}},
+		{name: "setting, internal", pools: global, setting: "prefix", opts: []string{"internal"}},
+		{name: "setting, nat", pools: global, setting: "prefix", opts: []string{"ndp6.mode=nat"}},
+		{
+			name: "unknown", pools: global, opts: []string{"ndp6.announce=pool"},
+			err: `option ndp6.announce="pool" is not right: use none, prefix or endpoint`,
+		},
+		{
+			name: "internal", pools: global, opts: []string{"internal", "ndp6.announce=prefix"},
+			err: `option ndp6.announce="prefix": nobody outside sees this network's addresses; use none, or -o ndp6.mode=routed without --internal`,
+		},
+		{
+			name: "unique local, so nat", pools: local, opts: []string{"ndp6.announce=endpoint"},
+			err: `option ndp6.announce="endpoint": nobody outside sees this network's addresses; use none, or -o ndp6.mode=routed without --internal`,
+		},
+		{
+			name: "setting does not make unique local routed", pools: local, setting: "prefix", opts: []string{"ndp6.mode=routed", "ndp6.announce=none"},
+			err: `option ndp6.mode="routed" with pool fd00:0:0:1:a::/80, which is unique local and known to no router: use nat or nptv6, a global --subnet, ` +
+				`ndp6.ndp=on where the uplink's neighbors have this prefix, ndp6.ndp=off where you route it to the host, or ndp6.announce=prefix where BIRD or FRR announces it`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t).restart(t, func(c *driver.Config) { c.Announce = tt.setting })
+			err := r.CreateNetwork(t.Context(), moded(tt.pools, tt.opts...))
+			if tt.err != "" {
+				if err == nil || err.Error() != tt.err {
+					t.Errorf("error %v, want %s", err, tt.err)
+				}
+				return
+			}
+			must(t)(err)
+			r.attach(t, createBox("box"))
+			if diff := cmp.Diff(tt.want, r.host.holds(plan.KindAnnounced)); diff != "" {
+				t.Errorf("announced (-want +got):\n%s", diff)
+			}
+			status, err := r.Status(t.Context())
+			must(t)(err)
+			if got := len(status.Networks[0].Announced); got != strings.Count(tt.want, "\n") || (status.Networks[0].Announce == "") != (tt.want == "") {
+				t.Errorf("status says %q and shows %v", status.Networks[0].Announce, status.Networks[0].Announced)
+			}
+			must(t)(r.Leave(t.Context(), &network.LeaveRequest{NetworkID: "web", EndpointID: "box"}))
+			must(t)(r.DeleteNetwork(t.Context(), &network.DeleteNetworkRequest{NetworkID: "web"}))
+			if left := r.host.holds(plan.KindAnnounced); left != "" {
+				t.Errorf("still announced:\n%s", left)
+			}
+		})
 	}
 }

@@ -119,7 +119,7 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 		}
 		n.Pools = append(n.Pools, p)
 	}
-	return n, setModeOf(&n, o)
+	return n, setModeOf(&n, o, d.config.Announce)
 }
 
 func newPool(data *network.IPAMData) (plan.Pool, error) {

@@ -54,6 +54,7 @@ type options struct {
 	hostIPv6     netip.Addr
 	outside      netip.Prefix
 	ndp          string
+	announce     string // empty: the setting's
 	stableName   bool
 	follow       bool
 }
@@ -67,6 +68,7 @@ const (
 	keyInbound      = ownPrefix + "inbound"
 	keyMode         = ownPrefix + "mode"
 	keyNDP          = ownPrefix + "ndp"
+	keyAnnounce     = ownPrefix + "announce"
 	keyHostIPv6     = ownPrefix + "host_ipv6"
 	keyOutside      = ownPrefix + "outside"
 	keyHostPublish  = ownPrefix + "host_publish"
@@ -201,6 +203,14 @@ func setNDP(o *options, value string) error {
 		return errValue
 	}
 	return nil
+}
+
+func setAnnounce(o *options, value string) error {
+	o.announce = value
+	if slices.Contains([]string{plan.AnnounceNone, plan.AnnouncePrefix, plan.AnnounceEndpoint}, value) {
+		return nil
+	}
+	return errValue
 }
 
 func setHostIPv6(o *options, value string) (err error) {

@@ -1,6 +1,9 @@
 package driver
 
 import (
+	"net/netip"
+	"slices"
+
 	"github.com/ndp6/ndp6/driver/plan"
 )
 
@@ -48,12 +51,7 @@ func owners(problems []ProblemStatus) map[string]bool {
 // proxyEntries counts, by network, the proxy entries that are planned and not
 // among the operations that are due. Whoever calls holds mu.
 func (d *Driver) proxyEntries(due []plan.Op) map[string]int {
-	missing := make(map[plan.Key]bool)
-	for _, op := range due {
-		if op.Verb == plan.Add {
-			missing[op.Key()] = true
-		}
-	}
+	missing := absent(due)
 	counts := make(map[string]int)
 	for _, e := range d.endpoints {
 		for _, p := range proxies(d.planOf(e)) {
@@ -63,4 +61,43 @@ func (d *Driver) proxyEntries(due []plan.Op) map[string]int {
 		}
 	}
 	return counts
+}
+
+// announced returns, by network, the destinations of the routes that announce
+// it, planned and not among the operations that are due. Whoever calls holds mu.
+func (d *Driver) announced(due []plan.Op) map[string][]netip.Prefix {
+	missing := absent(due)
+	all := make(map[string][]netip.Prefix)
+	note := func(network string, h plan.Host) {
+		for key, o := range h.Objects {
+			if a, ok := o.Object.(plan.Announced); ok && !missing[key] {
+				all[network] = append(all[network], a.Dst)
+			}
+		}
+	}
+	for id, n := range d.networks {
+		if n.Announce == plan.AnnouncePrefix {
+			note(id, plan.ForNetwork(n, d.uplinks))
+		}
+	}
+	for _, e := range d.endpoints {
+		if d.networks[e.Network].Announce == plan.AnnounceEndpoint {
+			note(e.Network, d.planOf(e))
+		}
+	}
+	for _, prefixes := range all {
+		slices.SortFunc(prefixes, netip.Prefix.Compare)
+	}
+	return all
+}
+
+// absent returns the objects that operations would add.
+func absent(due []plan.Op) map[plan.Key]bool {
+	missing := make(map[plan.Key]bool)
+	for _, op := range due {
+		if op.Verb == plan.Add {
+			missing[op.Key()] = true
+		}
+	}
+	return missing
 }

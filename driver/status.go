@@ -46,6 +46,11 @@ type NetworkStatus struct {
 	NDP string `json:"ndp,omitempty"`
 	// Inbound is published or open; an endpoint may differ.
 	Inbound string `json:"inbound"`
+	// Announce is prefix or endpoint where the network is announced, and
+	// Announced what of it the kernel holds for a routing daemon: its pools, or
+	// the addresses of its containers.
+	Announce  string         `json:"announce,omitempty"`
+	Announced []netip.Prefix `json:"announced,omitempty"`
 	// ProxyEntries counts those that the kernel holds for the network's endpoints.
 	ProxyEntries int `json:"proxy_entries"`
 }
@@ -137,11 +142,12 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Problems, s.Warnings = append(s.Problems, d.missing()...), d.warnings()
-	entries, failing := d.proxyEntries(ops), owners(s.Problems)
+	entries, announced, failing := d.proxyEntries(ops), d.announced(ops), owners(s.Problems)
 	byNetworkID := func(a, b plan.Network) int { return cmp.Compare(a.ID, b.ID) }
 	for _, n := range slices.SortedFunc(maps.Values(d.networks), byNetworkID) {
 		status := d.networkStatus(n)
 		status.ProxyEntries = entries[n.ID]
+		status.Announced = announced[n.ID]
 		s.Networks = append(s.Networks, status)
 	}
 	byID := func(a, b plan.Endpoint) int {
@@ -165,7 +171,7 @@ func (d *Driver) networkStatus(n plan.Network) NetworkStatus {
 	s := NetworkStatus{
 		ID: n.ID, Bridge: n.Bridge, Pools: []PoolStatus{},
 		Mode: cmp.Or(n.Mode, plan.Routed), Reason: n.Reason,
-		UplinkOption: n.Uplink, Internal: n.Internal, NDP: n.NDP, Inbound: inbound(n.Open),
+		UplinkOption: n.Uplink, Internal: n.Internal, NDP: n.NDP, Announce: n.Announce, Inbound: inbound(n.Open),
 	}
 	if !n.Internal {
 		s.Uplink = d.uplinks.For[n.Uplink].Name

@@ -87,6 +87,7 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 		Ports:        ports,
 		Lender:       newLender(s, addresses),
 		Uplink:       s.Uplink,
+		Announce:     s.Announce,
 		CheckSysctls: s.Sysctls == settings.Check,
 		Stale:        soon.Add,
 	})
@@ -128,10 +129,11 @@ func newHost(s settings.Settings, records *store.Store, log *slog.Logger, open *
 	open.add(speaker.Close)
 	host, err := reconcile.NewHost(reconcile.HostConfig{
 		Log: log, Conn: conn, Rules: rules, Legacy: legacy, Speaker: speaker,
-		Firewalld:    s.Firewalld,
-		Ledger:       ledger,
-		Uplinks:      store.Boot[uplink.Uplink](records, "uplinks"),
-		CheckSysctls: s.Sysctls == settings.Check,
+		Firewalld:     s.Firewalld,
+		Ledger:        ledger,
+		Uplinks:       store.Boot[uplink.Uplink](records, "uplinks"),
+		CheckSysctls:  s.Sysctls == settings.Check,
+		RouteProtocol: s.RouteProtocol,
 	})
 	return host, speaker, err
 }

@@ -101,7 +101,7 @@ func policy(n Network, up Uplinks) firewall.Network {
 }
 
 // ForNetwork returns the objects of one network: its bridge, the bridge's
-// addresses, and the routes to its pools and their twins.
+// addresses, the routes to its pools and their twins, and those that announce them.
 func ForNetwork(n Network, up Uplinks) Host {
 	host := NewHost()
 	host.Add(n.ID, Bridge{Name: n.Bridge, Alias: AliasNetwork + n.ID, MAC: n.MAC(), MTU: mtu(n, up), Up: true})
@@ -115,11 +115,17 @@ func ForNetwork(n Network, up Uplinks) Host {
 	for _, p := range Prefixes(n, up) {
 		host.Add(n.ID, Route{Dst: p, Link: n.Bridge})
 	}
+	host.Add(n.ID, n.announcesPools(up)...)
 	for _, p := range n.Pools {
 		if p.Gateway.IsValid() {
 			bits := p.Prefix.Bits()
-			if LinkLocal.Contains(p.Gateway) {
+			switch {
+			case LinkLocal.Contains(p.Gateway):
 				bits = LinkLocal.Bits()
+			case n.Announce != "" && p.Gateway.Is6():
+				// Of a longer prefix zebra would make a connected route, which
+				// hides the one that is announced.
+				bits = p.Gateway.BitLen()
 			}
 			host.Add(n.ID, Address{Link: n.Bridge, Prefix: netip.PrefixFrom(p.Gateway, bits)})
 		}
@@ -160,6 +166,9 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 			if n.answered(seen, u) && !slices.Contains(e.Withdrawn, seen) {
 				host.Add(e.ID, Proxy{Addr: seen, Link: u.Name})
 			}
+		}
+		if n.announcesAddr(e, addr) {
+			host.Add(e.ID, Announced{Dst: netip.PrefixFrom(addr, addr.BitLen()), Link: n.Bridge})
 		}
 	}
 	return host

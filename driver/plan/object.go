@@ -10,8 +10,9 @@ import (
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
-// Protocol marks our routes, neighbors and proxy entries in the kernel, as
-// routing daemons mark theirs (rtnetlink(7), rtm_protocol).
+// Protocol marks our neighbors and proxy entries in the kernel, and unless an
+// operator wants another one the routes that are announced, as routing daemons
+// mark theirs (rtnetlink(7), rtm_protocol).
 const Protocol = 166
 
 // A Kind is a kind of kernel object. Kinds are in the order in which a host is
@@ -21,8 +22,8 @@ type Kind int
 // The kinds of objects that ndp6 owns. A permanent neighbor comes before the
 // port, so that the first packet from outside needs no solicitation on the
 // bridge, and the firewall's rules before both. An address inside comes when
-// its packets can pass. A proxy entry comes last and goes first: the router may
-// send as soon as it is answered for.
+// its packets can pass. A proxy entry and what is announced come last and go
+// first: the router may send as soon as it knows.
 const (
 	KindSysctl Kind = iota
 	KindBridge
@@ -33,12 +34,13 @@ const (
 	KindVeth
 	KindInside
 	KindProxy
+	KindAnnounced
 )
 
 // Kinds returns all kinds, in their order.
 func Kinds() []Kind {
 	var all []Kind
-	for k := KindSysctl; k <= KindProxy; k++ {
+	for k := KindSysctl; k <= KindAnnounced; k++ {
 		all = append(all, k)
 	}
 	return all
@@ -46,7 +48,7 @@ func Kinds() []Kind {
 
 // String is the kind's name in metrics.
 func (k Kind) String() string {
-	return [...]string{"sysctl", "bridge", "address", "route", "rules", "neighbor", "veth", "inside", "proxy"}[k]
+	return [...]string{"sysctl", "bridge", "address", "route", "rules", "neighbor", "veth", "inside", "proxy", "announced"}[k]
 }
 
 // A Key is the identity of an object: two objects with one key cannot both exist.
@@ -67,6 +69,8 @@ func On(o Object) string {
 		return o.Link
 	case Veth:
 		return o.Master
+	case Announced:
+		return o.Link
 	}
 	return ""
 }
@@ -101,7 +105,7 @@ type Address struct {
 	Prefix netip.Prefix
 }
 
-// A Route is a connected route to a bridge, of our Protocol.
+// A Route is a connected route to a bridge; see ConnectedMark.
 type Route struct {
 	Dst  netip.Prefix
 	Link string

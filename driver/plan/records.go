@@ -30,6 +30,8 @@ type Network struct {
 	Outside netip.Prefix `json:"outside,omitzero"`
 	// NDP is NDPAuto, NDPOn or NDPOff.
 	NDP string `json:"ndp,omitempty"`
+	// Announce is AnnouncePrefix, AnnounceEndpoint or empty.
+	Announce string `json:"announce,omitempty"`
 	// MTU is that of the bridge and its endpoints; 0 follows the uplink.
 	MTU int `json:"mtu,omitempty"`
 	// Internal networks have no gateway and reach nothing outside their bridge.

@@ -77,7 +77,7 @@ func harms() []harm {
 		{name: "bridge deleted", damage: []string{"ip link del nd-web"}, shows: map[string]string{
 			"ip link show ndh-00000":                             "master nd-web",
 			"ip -d link show nd-web":                             "mcast_snooping 0",
-			"ip -6 route show proto 166":                         "2001:db8:0:0:a::/80 dev nd-web",
+			"ip -6 route show proto kernel":                      "2001:db8:0:0:a::/80 dev nd-web",
 			"ip -6 neigh show dev nd-web nud permanent":          "2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00",
 			"ip -o -6 addr show dev nd-web":                      "inet6 fe80::1/64",
 			"sysctl net.ipv6.conf.nd-web.accept_ra":              "= 0",
@@ -88,10 +88,10 @@ func harms() []harm {
 		{name: "proxy entries flushed", damage: []string{"ip -6 neigh flush proxy"}},
 		{name: "neighbors flushed", damage: []string{"ip -6 neigh flush dev nd-web nud permanent"}},
 		{name: "main table flushed", damage: append([]string{"ip -6 route flush table main"}, advertised...), shows: map[string]string{
-			"ip -6 route show proto 166": "2001:db8:0:0:a::/80 dev nd-web",
-			"ip -6 neigh show proxy":     "2001:db8::a:0:0:2 dev eth0",
+			"ip -6 route show proto kernel": "2001:db8:0:0:a::/80 dev nd-web",
+			"ip -6 neigh show proxy":        "2001:db8::a:0:0:2 dev eth0",
 		}},
-		{name: "our routes flushed", damage: []string{"ip -6 route flush proto 166"}},
+		{name: "our routes flushed", damage: []string{"ip -6 route flush dev nd-web metric 1024"}},
 		{name: "proxy entry deleted", damage: []string{"ip -6 neigh del proxy 2001:db8::a:0:0:2 dev eth0"}},
 		{name: "proxy entry of ours too many", damage: []string{"ip -6 neigh add proxy 2001:db8::a:0:0:9 dev eth0 proto 166"}},
 		{name: "route deleted", damage: []string{"ip -6 route del 2001:db8:0:0:a::/80 dev nd-web"}},

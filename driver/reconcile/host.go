@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,8 @@ type Host struct {
 	speaker   *ndisc.Speaker
 	ledger    Ledger
 	checkOnly bool
+	// routeProtocol is that of announced routes.
+	routeProtocol int
 
 	recorded Uplinks
 	outside  outside
@@ -74,6 +77,8 @@ type HostConfig struct {
 	Uplinks Uplinks
 	// CheckSysctls writes no sysctl.
 	CheckSysctls bool
+	// RouteProtocol is that of announced routes; 0 is plan.Protocol.
+	RouteProtocol int
 }
 
 // NewHost returns the host with what an earlier process recorded.
@@ -90,7 +95,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	}
 	h := &Host{
 		log: c.Log, conn: c.Conn, rules: c.Rules, legacy: c.Legacy, speaker: c.Speaker,
-		ledger: c.Ledger, checkOnly: c.CheckSysctls,
+		ledger: c.Ledger, checkOnly: c.CheckSysctls, routeProtocol: cmp.Or(c.RouteProtocol, plan.Protocol),
 		recorded: c.Uplinks, expected: newExpected(), insides: insides{set: make(map[plan.Key]plan.Inside)}, changes: changes, last: last, silent: make(map[string]bool),
 	}
 	if c.Firewalld {
@@ -145,7 +150,7 @@ func (h *Host) Apply(op plan.Op) error {
 	case plan.Address:
 		return h.conn.AddAddress(o.Link, o.Prefix)
 	case plan.Route:
-		return h.conn.ReplaceRoute(kernel.Route{Dst: o.Dst, Link: o.Link, Protocol: plan.Protocol})
+		return h.conn.ReplaceRoute(connected(o))
 	case plan.Rules:
 		return h.setEndpointRules(o)
 	case plan.Neighbor:
@@ -157,6 +162,8 @@ func (h *Host) Apply(op plan.Op) error {
 		return h.setInside(o)
 	case plan.Proxy:
 		return h.setProxy(o)
+	case plan.Announced:
+		return h.conn.ReplaceRoute(h.announced(o))
 	}
 	return fmt.Errorf("no way to apply a %T", op.Object)
 }
@@ -240,7 +247,11 @@ func (h *Host) remove(object plan.Object) error {
 	case plan.Address:
 		return h.conn.DeleteAddress(o.Link, o.Prefix)
 	case plan.Route:
-		return h.conn.DeleteRoute(kernel.Route{Dst: o.Dst, Link: o.Link, Protocol: plan.Protocol})
+		return h.conn.DeleteRoute(connected(o))
+	case plan.Stray:
+		return h.conn.DeleteRoute(kernel.Route{Dst: o.Dst, Link: o.Link, Protocol: o.Protocol, Metric: o.Metric, Type: o.Type})
+	case plan.Announced:
+		return h.conn.DeleteRoute(h.announced(o))
 	case plan.Rules:
 		return h.rules.SetGroup(o.ID, nil)
 	case plan.Neighbor:

@@ -27,7 +27,7 @@ func TestHostServesAndForgets(t *testing.T) {
 	for _, tt := range []struct{ show, want string }{
 		{"ip -6 neigh show proxy", "2001:db8::a:0:0:2 dev eth0 proxy proto 166"},
 		{"ip -6 neigh show dev nd-web nud permanent", "2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 PERMANENT proto 166"},
-		{"ip -6 route show proto 166", "2001:db8:0:0:a::/80 dev nd-web metric 1024"},
+		{"ip -6 route show proto kernel", "2001:db8:0:0:a::/80 dev nd-web metric 1024"},
 		{"ip -o -6 addr show dev nd-web", "inet6 fe80::1/64 scope link"},
 		{"ip link show ndh-00000", "master nd-web"},
 		{"ip link show ndc-00000", "02:42:00:00:00:00"},
@@ -89,7 +89,7 @@ func TestHostRepairsDrift(t *testing.T) {
 		{"bridge has another MTU", []string{"ip link set nd-web mtu 1400"}},
 		{"bridge has another MTU and MAC", []string{"ip link set nd-web mtu 1400 address 02:42:00:00:00:99"}},
 		{"addresses flushed", []string{"ip -6 addr flush dev nd-web"}},
-		{"routes flushed", []string{"ip -6 route flush dev nd-web proto 166"}},
+		{"routes flushed", []string{"ip -6 route flush dev nd-web metric 1024"}},
 		{"neighbors deleted", []string{"ip -6 neigh del 2001:db8::a:0:0:2 dev nd-web"}},
 		{"neighbor has another MAC", []string{"ip -6 neigh replace 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:99 dev nd-web nud permanent proto 166"}},
 		{"proxy entries flushed", []string{"ip -6 neigh flush proxy"}},

@@ -22,11 +22,7 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 			have.Add("", object)
 		}
 	}
-	for _, r := range snapshot.Routes {
-		if r.Protocol == plan.Protocol {
-			have.Add("", plan.Route{Dst: r.Dst, Link: r.Link})
-		}
-	}
+	h.observeRoutes(snapshot, bridges, have)
 	neighbors, err := h.conn.Neighbors()
 	if err != nil {
 		return plan.Host{}, err

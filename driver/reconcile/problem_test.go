@@ -154,7 +154,7 @@ func TestForeignLinkHasTheBridgesName(t *testing.T) {
 	if got := nettest.Run(t, "ip -d link show nd-web", "ip addr show nd-web"); got != foreign {
 		t.Errorf("the foreign link was changed from\n%s\nto\n%s", foreign, got)
 	}
-	if got := nettest.Run(t, "ip -6 route show proto 166", "ip -6 neigh show dev nd-web nud permanent"); got != "" {
+	if got := nettest.Run(t, "ip -6 route show dev nd-web metric 1024", "ip -6 neigh show dev nd-web nud permanent"); got != "" {
 		t.Errorf("on the foreign link there is\n%s", got)
 	}
 	late := box(1)
@@ -183,7 +183,7 @@ func TestForeignLinkHasTheBridgesName(t *testing.T) {
 	nettest.Run(t, "ip link del nd-web")
 	n.pass(t)
 	if missing := shows(t, map[string]string{
-		"ip -d link show nd-web": "alias ndp6:network:web", "ip link show ndh-00000": "master nd-web", "ip -6 route show proto 166": "dev nd-web",
+		"ip -d link show nd-web": "alias ndp6:network:web", "ip link show ndh-00000": "master nd-web", "ip -6 route show dev nd-web metric 1024": "2001:db8:0:0:a::/80",
 	}); missing != "" {
 		t.Error(missing)
 	}

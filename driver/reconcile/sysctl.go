@@ -314,5 +314,5 @@ func ours(alias string) bool {
 
 // Foreign returns what the host uses besides ndp6's own objects.
 func (h *Host) Foreign() inet.Foreign {
-	return h.observed().Foreign(ours, plan.Protocol)
+	return h.observed().Foreign(ours, plan.Protocol, h.routeProtocol)
 }

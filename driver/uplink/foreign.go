@@ -1,12 +1,14 @@
 package uplink
 
 import (
+	"slices"
+
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
 // Foreign returns the addresses and routes that are not ours, by our protocol
-// number and the alias of our links.
-func (s Snapshot) Foreign(ours func(alias string) bool, protocol int) inet.Foreign {
+// numbers and the alias of our links.
+func (s Snapshot) Foreign(ours func(alias string) bool, protocols ...int) inet.Foreign {
 	mine := make(map[string]bool)
 	for _, l := range s.Links {
 		mine[l.Name] = ours(l.Alias)
@@ -22,7 +24,7 @@ func (s Snapshot) Foreign(ours func(alias string) bool, protocol int) inet.Forei
 		if r.Dst.Bits() == 0 && r.Via.IsValid() && !r.Via.IsLinkLocalUnicast() {
 			f.Routers = append(f.Routers, inet.HostAddr{Addr: r.Via, Link: r.Link})
 		}
-		if mine[r.Link] || r.Protocol == protocol || r.Dst.Bits() == 0 ||
+		if mine[r.Link] || slices.Contains(protocols, r.Protocol) || r.Dst.Bits() == 0 ||
 			r.Dst.Addr().IsLinkLocalUnicast() || r.Dst.Addr().IsMulticast() {
 			continue
 		}

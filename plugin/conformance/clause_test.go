@@ -51,7 +51,7 @@ func unbound() []group {
 		{"8981", "Temporary addresses are the container's own affair. The guard lets it send only from addresses that ndp6 knows."},
 		{"8415, 8978, 9096, 9663, 7084", "Clients and servers of delegated prefixes. ndp6 takes a prefix that the host has, whoever got it, and follows it when it changes."},
 		{"5902, 6052, 6146, 6147, 6877, 7050, 7915, 8781", "NAT66 is no standard, and opt-in or for pools that are unique local; NAT64 and DNS64 are not done."},
-		{"2545, 4271, 4724, 4760, 5340, 8212", "ndp6 speaks no routing protocol. Its routes have protocol 166, for a daemon that does."},
+		{"2545, 4271, 4724, 4760, 5340, 8212", "ndp6 speaks no routing protocol. What it announces are routes of protocol 166, for a daemon that does."},
 		{"1912, 2136, 3596, 8945", "ndp6 serves no names."},
 		{"4364, 8754, 8986", "No segment routing, no VPN. Routing headers of containers are dropped (RFC 5095)."},
 		{"9099, 9898", "Advice for operators. docs/security.md says what ndp6 promises and what not."},

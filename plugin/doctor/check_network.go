@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/netutil/kernel"
 )
 
@@ -85,14 +86,19 @@ func routes(f *Facts, n Network) []Finding {
 		if p.Addr().Is4() {
 			family = "-4"
 		}
+		own, metric := plan.ConnectedMark(p)
+		mark := fmt.Sprintf(" proto %d", own)
+		if metric != 0 {
+			mark += fmt.Sprintf(" metric %d", metric)
+		}
 		what := fmt.Sprintf("there is no route to pool %s of network %s", p, short(n.ID))
-		if r, ok := f.route(a.Addr); ok && r.Dst.Bits() > 0 {
+		if r, ok := f.route(a.Addr); ok && r.Dst.Bits() > 0 && r.Link != "" {
 			what = fmt.Sprintf("pool %s of network %s is routed to %s", p, short(n.ID), r.Link)
 		}
 		finding := Finding{
 			Code: RouteMissing, Severity: Error, What: what,
 			Why:    "packets to its containers go elsewhere, or back to the router",
-			Fix:    []string{fmt.Sprintf("ip %s route replace %s dev %s proto %d", family, p, n.Bridge, protocol)},
+			Fix:    []string{fmt.Sprintf("ip %s route replace %s dev %s%s", family, p, n.Bridge, mark)},
 			Advice: f.ours(""),
 		}
 		if len(out) == 0 || out[len(out)-1].What != finding.What {

@@ -158,7 +158,7 @@ func (h *host) bridge(port string) {
 		"link add "+bridge+" type bridge mcast_snooping 0", "link set "+bridge+" alias ndp6:network:"+networkID,
 		"link set "+bridge+" addrgenmode none", "addr add fe80::1/64 dev "+bridge+" nodad",
 		"link set "+port+" master "+bridge, "link set "+port+" up", "link set "+bridge+" up",
-		"route add "+pool.String()+" dev "+bridge+" proto 166", "route add "+pool4.String()+" dev "+bridge+" proto 166",
+		"route add "+pool.String()+" dev "+bridge+" proto kernel metric 1024", "route add "+pool4.String()+" dev "+bridge+" proto 168",
 		"neigh add "+container4.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
 		"neigh add "+container.String()+" lladdr "+containerMAC.String()+" dev "+bridge+" nud permanent protocol 166",
 	))

@@ -203,7 +203,7 @@ func (f *Facts) networksOfKernel() {
 			n.Uplink = up.Name
 		}
 		for _, r := range f.Host.Routes {
-			if r.Link == l.Name && r.Protocol == protocol {
+			if own, metric := plan.ConnectedMark(r.Dst); r.Link == l.Name && r.Protocol == own && r.Metric == metric {
 				n.Pools = append(n.Pools, r.Dst)
 			}
 		}

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // An exception is a block that is not run as it stands.
@@ -66,6 +68,14 @@ func exceptions() map[string]map[string]exception {
 			"curl --unix-socket /var/lib/ndp6/admin.sock http://ndp6/metrics": {why: "the roots have no curl", check: syntax},
 			"docker plugin disable ndp6-net":                                  {why: "there is no managed plugin beside the service", check: syntax},
 			"scrape_configs:":                                                 {why: "a part of Prometheus's file, whose own test has one", check: picture},
+		},
+		"docs/routed.md": {
+			"# BIRD 2 on a Docker host, /etc/bird/bird.conf: announces what ndp6 has been told to": {
+				why: "the scenarios of routed hosts run it", check: sameAs("docs/routing/bird.conf"),
+			},
+			"! FRR on a Docker host, /etc/frr/frr.conf, with bgpd=yes in /etc/frr/daemons: announces what": {
+				why: "the scenarios of routed hosts run it", check: sameAs("docs/routing/frr.conf"),
+			},
 		},
 		"docs/comparison.md": {"make bench": {why: "it measures for long, and is no scenario", check: makes}},
 		"docs/migration.md":  {"systemctl restart ndppd": {why: "the roots have no ndppd", check: syntax}},
@@ -132,6 +142,17 @@ func dryRun(ctx context.Context, targets []string) error {
 		return fmt.Errorf("make -n %s: %w: %s", strings.Join(targets, " "), err, out)
 	}
 	return nil
+}
+
+// sameAs wants the block to be a file of the repository, which tests use.
+func sameAs(file string) func(*testing.T, block) error {
+	return func(t *testing.T, b block) error {
+		t.Helper()
+		if diff := cmp.Diff(strings.TrimSpace(readDocument(t, file)), strings.TrimSpace(b.text)); diff != "" {
+			return fmt.Errorf("it differs from %s (-file +block):\n%s", file, diff)
+		}
+		return nil
+	}
 }
 
 // picture wants nothing in the block that looks like a command.

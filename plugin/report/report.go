@@ -60,6 +60,12 @@ func writeNetwork(b *strings.Builder, n driver.NetworkStatus) {
 	if n.ProxyEntries > 0 {
 		text += ", " + Count(n.ProxyEntries, "proxy entry", "proxy entries")
 	}
+	switch n.Announce {
+	case plan.AnnouncePrefix:
+		text += ", " + Count(len(n.Announced), "prefix", "prefixes") + " announced"
+	case plan.AnnounceEndpoint:
+		text += ", " + Count(len(n.Announced), "address", "addresses") + " announced"
+	}
 	if n.Reason != "" { // Records of older versions have none.
 		text += ": " + n.Reason
 	}

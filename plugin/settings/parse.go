@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/netutil/inet"
 )
 
@@ -112,6 +113,31 @@ func parseListen(v string) (string, error) {
 		return "", fmt.Errorf("%s is no address of a host: %s", at.Addr(), example)
 	}
 	return at.String(), nil
+}
+
+// Protocols of routes that a program of the host may have: the kernel and
+// administrators up to 4, ndp6's own for other routes, and what iproute2 lists.
+const lastReserved = 4
+
+func taken() map[int]string {
+	return map[int]string{
+		8: "gated", 9: "the kernel, for router advertisements", 10: "mrt", 11: "zebra", 12: "BIRD", 13: "dnrouted", 14: "xorp",
+		15: "ntk", 16: "dhcp", 17: "mrouted", 18: "keepalived", 42: "babel", 99: "openr", 167: "ndp6's routes to other hosts",
+		168: "ndp6's IPv4 routes to bridges", 186: "FRR's bgp", 187: "FRR's isis", 188: "FRR's ospf", 189: "FRR's rip",
+		190: "FRR's ripng", 191: "FRR's nhrp", 192: "FRR's eigrp", 193: "FRR's ldp", 194: "FRR's sharp", 195: "FRR's pbr", 196: "FRR's static routes",
+	}
+}
+
+// parseProtocol refuses what others have: a daemon would announce their routes.
+func parseProtocol(v string) (int, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || n <= lastReserved || n > 255 {
+		return 0, fmt.Errorf("want a number from %d to 255 that no other program has, such as %d", lastReserved+1, plan.Protocol)
+	}
+	if owner, ok := taken()[n]; ok {
+		return 0, fmt.Errorf("protocol %d is that of %s: want one that no other program has, such as %d", n, owner, plan.Protocol)
+	}
+	return n, nil
 }
 
 // checkLink holds a name to the kernel's rules; whether the link is there shows

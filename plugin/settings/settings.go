@@ -34,6 +34,11 @@ type Settings struct {
 	IPv4Pools []netip.Prefix
 	// NoIPv4 gives networks that name no IPv4 pool none at all.
 	NoIPv4 bool
+	// Announce is what of a network that does not say it is announced: one of
+	// plan's words.
+	Announce string
+	// RouteProtocol is that of announced routes.
+	RouteProtocol int
 	// Sysctls says who sets the host's sysctls.
 	Sysctls Who
 	// SysctlDir is where the sysctls under net are files that can be written.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/pflag"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/ipam/alloc"
 	"github.com/ndp6/ndp6/ipam/source"
 	"github.com/ndp6/ndp6/plugin/settings"
@@ -41,6 +42,9 @@ func defaults(change func(*settings.Settings)) settings.Settings {
 		LogLevel:  slog.LevelInfo,
 		LogFormat: settings.Text,
 
+		Announce:      plan.AnnounceNone,
+		RouteProtocol: plan.Protocol,
+
 		PoolSource:   source.Auto,
 		ResyncPeriod: time.Minute,
 		DockerSocket: "/run/docker.sock",
@@ -64,7 +68,7 @@ func TestRead(t *testing.T) {
 		},
 		{
 			name: "every flag",
-			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --sysctls check --sysctl-dir /hostnet --sysctl-dropin /run/z.conf --firewalld ignore --docker-socket /run/d.sock --metrics-addr 127.0.0.1:9166 --resync-period 1s --log-level debug --log-format json",
+			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --announce endpoint --route-protocol 200 --sysctls check --sysctl-dir /hostnet --sysctl-dropin /run/z.conf --firewalld ignore --docker-socket /run/d.sock --metrics-addr 127.0.0.1:9166 --resync-period 1s --log-level debug --log-format json",
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock"},
 				StateDir:  "/srv/ndp6",
@@ -75,6 +79,9 @@ func TestRead(t *testing.T) {
 				SysctlDir: "/hostnet",
 
 				SysctlDropin: "/run/z.conf",
+
+				Announce:      plan.AnnounceEndpoint,
+				RouteProtocol: 200,
 
 				IID:       alloc.Name,
 				PrefixLen: 64,
@@ -91,7 +98,7 @@ func TestRead(t *testing.T) {
 			name: "every variable",
 			env: map[string]string{
 				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
-				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_POOL_SOURCE": "routed", "NDP6_PREFIX_LEN": "96", "NDP6_IID": "packed",
+				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_POOL_SOURCE": "routed", "NDP6_PREFIX_LEN": "96", "NDP6_IID": "packed", "NDP6_ANNOUNCE": "endpoint", "NDP6_ROUTE_PROTOCOL": "200",
 				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_SYSCTL_DROPIN": "/run/z.conf", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_METRICS_ADDR": "[::1]:9166", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
 			},
 			want: settings.Settings{
@@ -104,6 +111,9 @@ func TestRead(t *testing.T) {
 				SysctlDir: "/hostnet",
 
 				SysctlDropin: "/run/z.conf",
+
+				Announce:      plan.AnnounceEndpoint,
+				RouteProtocol: 200,
 
 				IID:       alloc.Packed,
 				PrefixLen: 96,
@@ -199,6 +209,11 @@ func TestBadValues(t *testing.T) {
 		{"prefix with a slash", "prefix-len", "/80", `--prefix-len (NDP6_PREFIX_LEN) "/80": want a number from 64 to 126`},
 		{"iid", "iid", "random", `--iid (NDP6_IID) "random": want one of mac, name, sequential, opaque, packed`},
 		{"sysctls", "sysctls", "Manage", `--sysctls (NDP6_SYSCTLS) "Manage": want one of manage, check`},
+		{"announced things", "announce", "pool", `--announce (NDP6_ANNOUNCE) "pool": want one of none, prefix, endpoint`},
+		{"protocol of administrators", "route-protocol", "4", `--route-protocol (NDP6_ROUTE_PROTOCOL) "4": want a number from 5 to 255 that no other program has, such as 166`},
+		{"protocol beyond a byte", "route-protocol", "256", `--route-protocol (NDP6_ROUTE_PROTOCOL) "256": want a number from 5 to 255 that no other program has, such as 166`},
+		{"name of a protocol", "route-protocol", "ndp6", `--route-protocol (NDP6_ROUTE_PROTOCOL) "ndp6": want a number from 5 to 255 that no other program has, such as 166`},
+		{"protocol of a daemon", "route-protocol", "12", `--route-protocol (NDP6_ROUTE_PROTOCOL) "12": protocol 12 is that of BIRD: want one that no other program has, such as 166`},
 		{"period without a unit", "resync-period", "60", `--resync-period (NDP6_RESYNC_PERIOD) "60": not a duration: want one such as 60s or 5m`},
 		{"short period", "resync-period", "999ms", `--resync-period (NDP6_RESYNC_PERIOD) "999ms": too short: want at least 1s`},
 		{"negative period", "resync-period", "-1m", `--resync-period (NDP6_RESYNC_PERIOD) "-1m": too short: want at least 1s`},

@@ -2,8 +2,10 @@ package settings
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/ipam/alloc"
 	"github.com/ndp6/ndp6/ipam/source"
 )
@@ -102,6 +104,26 @@ func table() []setting {
 			more:  "One of " + oneOf(alloc.Modes()...) + ". name needs Docker 29. A network's own is --ipam-opt ndp6.iid=MODE.",
 			set: func(s *Settings, v string) (err error) {
 				s.IID, err = choose(v, alloc.Modes()...)
+				return err
+			},
+		},
+		{
+			flag: "announce", env: "NDP6_ANNOUNCE", placeholder: "WHAT",
+			value: plan.AnnounceNone,
+			title: "what a routing daemon is told of networks that do not say it",
+			more:  "none, prefix or endpoint, for networks in mode routed. A network's own is -o ndp6.announce=WHAT.",
+			set: func(s *Settings, v string) (err error) {
+				s.Announce, err = choose(v, plan.AnnounceNone, plan.AnnouncePrefix, plan.AnnounceEndpoint)
+				return err
+			},
+		},
+		{
+			flag: "route-protocol", env: "NDP6_ROUTE_PROTOCOL", placeholder: "NUMBER",
+			value: strconv.Itoa(plan.Protocol),
+			title: "protocol of announced routes, by which a routing daemon knows them",
+			more:  "A number that no other program of the host has: see rt_protos(5).",
+			set: func(s *Settings, v string) (err error) {
+				s.RouteProtocol, err = parseProtocol(v)
 				return err
 			},
 		},
