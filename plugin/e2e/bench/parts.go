@@ -25,6 +25,13 @@ func parts() []part {
 			measurePings,
 		},
 		{
+			"solicit", "Neighbor solicitations",
+			[]string{"A router asks a host for addresses, each host on a link of its own: 20 one by one, to their groups and then to the host alone as " +
+				"routers do to check an entry, then 50,000 a second for two seconds, then as many as it can. CPU is what an answer takes beside " +
+				"what asking takes, which the first row has. `packed` are addresses by `--iid packed`; all others are made from random MACs."},
+			measureSolicitations,
+		},
+		{
 			"start", "What a network adds to the start of a container",
 			[]string{"`docker run --rm` of a program that ends at once, on each network in turn. The share of a network is what it takes " +
 				"longer than `--network none` does, in the same round."},
