@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/nettest"
 	"github.com/ndp6/ndp6/netutil/responder"
@@ -98,9 +100,14 @@ func counts(tb testing.TB, r *responder.Responder) map[string]uint64 {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	all := maps.Clone(c.Answers)
-	maps.Copy(all, c.Drops)
-	return all
+	return all(c)
+}
+
+// all is the counts by name alone.
+func all(c responder.Counts) map[string]uint64 {
+	m := maps.Clone(c.Answers)
+	maps.Copy(m, c.Drops)
+	return m
 }
 
 // since is the difference of two counts.
@@ -112,4 +119,15 @@ func since(before, after map[string]uint64) []string {
 		}
 	}
 	return changed
+}
+
+// here is a path of the namespace that the calling test is in.
+func here(tb testing.TB) string {
+	tb.Helper()
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { unix.Close(fd) })
+	return fmt.Sprintf("/proc/self/fd/%d", fd)
 }
