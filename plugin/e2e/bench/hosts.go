@@ -46,13 +46,21 @@ func (b *bench) plain(ctx context.Context, number int) ([]*path, func() error, e
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, tables := range []string{"arptables", "iptables", "ip6tables"} {
-		if err := host.SetSysctl("net/bridge/bridge-nf-call-"+tables, "0"); err != nil {
-			return nil, nil, err
-		}
+	if err := unhooked(host); err != nil {
+		return nil, nil, err
 	}
 	p := &path{name: pathPlain}
 	return []*path{p}, func() error { return nil }, b.bare(ctx, p, host, number)
+}
+
+// unhooked takes the hooks for rules out of a host's bridges.
+func unhooked(host *lab.Node) error {
+	for _, tables := range []string{"arptables", "iptables", "ip6tables"} {
+		if err := host.SetSysctl("net/bridge/bridge-nf-call-"+tables, "0"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // alone is a host with ndp6's rules and nobody else's.

@@ -32,6 +32,13 @@ func parts() []part {
 			measureSolicitations,
 		},
 		{
+			"forward", "Forwarding by a host that answers for many addresses",
+			[]string{"The same way to a container through hosts without rules that answer for 0 to 30,000 addresses on their uplink. With " +
+				"`all.proxy_ndp=1`, which the kernel's proxy takes to answer unicast probes, every forwarded packet walks the table of its " +
+				"entries. Rates are by CPU time."},
+			measureForwarding,
+		},
+		{
 			"start", "What a network adds to the start of a container",
 			[]string{"`docker run --rm` of a program that ends at once, on each network in turn. The share of a network is what it takes " +
 				"longer than `--network none` does, in the same round."},
