@@ -25,6 +25,12 @@ func parts() []part {
 			measurePings,
 		},
 		{
+			"nud", "The router's entries for busy containers",
+			[]string{"A router sends 20 packets a second to a container of each for a minute, and checks its neighbors every few seconds " +
+				"(`base_reachable_time_ms=3000`, `delay_first_probe_time=1`): it asks the host alone, and forgets who does not answer."},
+			measureFailures,
+		},
+		{
 			"solicit", "Neighbor solicitations",
 			[]string{"A router asks a host for addresses, each host on a link of its own: 20 one by one, to their groups and then to the host alone as " +
 				"routers do to check an entry, then 50,000 a second for two seconds, then as many as it can. CPU is what an answer takes beside " +
