@@ -43,7 +43,7 @@ test-race: ## unit tests under the race detector
 	$(GO) test -race -short -timeout 30m $$($(GO) list ./... | grep -v /driver/firewall)
 
 .PHONY: test-e2e
-test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2E_VERSIONS="28.5" narrows, NDP6_E2E_FULL=1 lengthens
+test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2E_VERSIONS="28.5" narrows, NDP6_E2E_FULL=1 lengthens, NDP6_E2E_RESPONDER=bpf has one way to answer
 	NDP6_E2E=1 NDP6_BINARY=$(CURDIR)/bin/ndp6 $(GO) test -count=1 -v -p 1 -parallel 6 -timeout 60m ./plugin/e2e/...
 
 .PHONY: bench

@@ -40,6 +40,8 @@ type Host interface {
 	Enterable() error
 	// Placed reports whether the link with this MAC is up in its sandbox.
 	Placed(sandbox string, mac inet.MAC) (bool, error)
+	// Answers returns what answers solicitations on the uplinks.
+	Answers() []reconcile.Answer
 	// Missing returns the commands for sysctls that want needs.
 	Missing(want plan.Host) ([]string, error)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/reconcile"
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/kernel"
@@ -181,6 +182,10 @@ func (h *fakeHost) Foreign() inet.Foreign {
 }
 
 func (h *fakeHost) Missing(plan.Host) ([]string, error) { return h.missing, nil }
+
+func (h *fakeHost) Answers() []reconcile.Answer {
+	return []reconcile.Answer{{Uplink: "eth0", Asked: plan.AnswerAuto, By: plan.AnswerKernel, Reason: "no program"}, {Uplink: "eth7", By: plan.AnswerBPF}}
+}
 
 func (h *fakeHost) Enterable() error { return h.unenterable }
 

@@ -19,6 +19,8 @@ import (
 type Status struct {
 	Networks  []NetworkStatus  `json:"networks"`
 	Endpoints []EndpointStatus `json:"endpoints"`
+	// Uplinks are those on which neighbors solicit addresses of networks.
+	Uplinks []UplinkStatus `json:"uplinks"`
 	// Problems are what could not be done and is retried.
 	Problems []ProblemStatus `json:"problems"`
 	// Warnings are what an operator should see to.
@@ -53,6 +55,16 @@ type NetworkStatus struct {
 	Announced []netip.Prefix `json:"announced,omitempty"`
 	// ProxyEntries counts those that the kernel holds for the network's endpoints.
 	ProxyEntries int `json:"proxy_entries"`
+}
+
+// UplinkStatus is an uplink on which containers' addresses are answered for.
+type UplinkStatus struct {
+	Name string `json:"name"`
+	// Asked is the setting, Responder what answers, bpf or kernel, and Reason
+	// why it is that one.
+	Asked     plan.Answering `json:"asked"`
+	Responder plan.Answering `json:"responder"`
+	Reason    string         `json:"reason"`
 }
 
 // PoolStatus is a pool and the gateway that containers have in it, the zero
@@ -128,7 +140,7 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 		return Status{}, fmt.Errorf("observe the host: %w", err)
 	}
 	s := Status{
-		Networks: []NetworkStatus{}, Endpoints: []EndpointStatus{},
+		Networks: []NetworkStatus{}, Endpoints: []EndpointStatus{}, Uplinks: []UplinkStatus{},
 		Problems: []ProblemStatus{}, Drift: []string{},
 	}
 	for _, op := range ops {
@@ -163,7 +175,26 @@ func (d *Driver) Status(ctx context.Context) (Status, error) {
 			Withdrawn: append([]netip.Addr{}, e.Withdrawn...),
 		})
 	}
+	s.Uplinks = append(s.Uplinks, d.uplinkStatus()...)
 	return s, nil
+}
+
+// uplinkStatus returns what answers on the uplinks where somebody does.
+// Whoever calls holds mu.
+func (d *Driver) uplinkStatus() []UplinkStatus {
+	used := make(map[string]bool)
+	for _, n := range d.networks {
+		if plan.Answered(n, d.uplinks) {
+			used[d.uplinks.For[n.Uplink].Name] = true
+		}
+	}
+	var all []UplinkStatus
+	for _, a := range d.config.Host.Answers() {
+		if used[a.Uplink] {
+			all = append(all, UplinkStatus{Name: a.Uplink, Asked: a.Asked, Responder: a.By, Reason: a.Reason})
+		}
+	}
+	return all
 }
 
 // networkStatus is the Status of one network. Whoever calls holds mu.

@@ -32,6 +32,7 @@ func TestStatus(t *testing.T) {
 	if diff := cmp.Diff(`{
   "networks": [],
   "endpoints": [],
+  "uplinks": [],
   "problems": [],
   "warnings": [],
   "drift": []
@@ -109,6 +110,14 @@ func TestStatus(t *testing.T) {
       "inbound": "published",
       "ports": [],
       "withdrawn": []
+    }
+  ],
+  "uplinks": [
+    {
+      "name": "eth0",
+      "asked": "auto",
+      "responder": "kernel",
+      "reason": "no program"
     }
   ],
   "problems": [],

@@ -134,8 +134,14 @@ func newHost(s settings.Settings, records *store.Store, log *slog.Logger, open *
 		Uplinks:       store.Boot[uplink.Uplink](records, "uplinks"),
 		CheckSysctls:  s.Sysctls == settings.Check,
 		RouteProtocol: s.RouteProtocol,
+		Answering:     s.Responder,
+		NASource:      s.NASource,
 	})
-	return host, speaker, err
+	if err != nil {
+		return nil, nil, err
+	}
+	open.add(host.Close)
+	return host, speaker, nil
 }
 
 // newLedger returns the sysctls that were changed since the host booted.

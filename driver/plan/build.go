@@ -47,6 +47,7 @@ func Build(networks []Network, endpoints []Endpoint, up Uplinks) Host {
 func Shared(networks []Network, up Uplinks) Host {
 	host := NewHost()
 	uplinks := make(map[string]bool)
+	responders := make(map[string]Responder)
 	byID := func(a, b Network) int { return strings.Compare(a.ID, b.ID) }
 	for _, n := range slices.SortedFunc(slices.Values(networks), byID) {
 		host.Policy.Networks = append(host.Policy.Networks, policy(n, up))
@@ -73,12 +74,24 @@ func Shared(networks []Network, up Uplinks) Host {
 		host.Add("",
 			Sysctl{Name: conf(u.Name, "forwarding"), Value: "1"},
 			Sysctl{Name: conf(u.Name, "proxy_ndp"), Value: "1"},
-			// Without it unicast solicitations are forwarded, not answered,
-			// and the router drops its entry every half minute.
-			Sysctl{Name: conf("all", "proxy_ndp"), Value: "1"},
 			// The default of 0.8 s is for several proxies of one address (RFC 4861 7.2.8).
 			Sysctl{Name: "net/ipv6/neigh/" + u.Name + "/proxy_delay", Value: "0"},
 		)
+		if u.Responder != nil {
+			r, ok := responders[u.Name]
+			if !ok {
+				r = *u.Responder
+			}
+			responders[u.Name] = r.serving(n, up)
+			continue
+		}
+		// Without it unicast solicitations are forwarded, not answered, and the
+		// router drops its entry every half minute. With it the kernel looks
+		// through all proxy entries for each packet that it forwards.
+		host.Add("", Sysctl{Name: conf("all", "proxy_ndp"), Value: "1"})
+	}
+	for _, r := range responders {
+		host.Add("", r)
 	}
 	host.Policy.Uplinks = slices.Sorted(maps.Keys(uplinks))
 	return host
@@ -165,6 +178,9 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 		for _, seen := range n.Exposed(addr, u) {
 			if n.answered(seen, u) && !slices.Contains(e.Withdrawn, seen) {
 				host.Add(e.ID, Proxy{Addr: seen, Link: u.Name})
+				if u.Responder != nil {
+					host.Add(e.ID, Target{Addr: seen, Link: u.Name})
+				}
 			}
 		}
 		if n.announcesAddr(e, addr) {

@@ -96,15 +96,21 @@ func (n Network) answered(addr netip.Addr, u Uplink) bool {
 }
 
 // proxied reports whether neighbors on the uplink may solicit addresses of n.
-func proxied(n Network, up Uplinks) bool {
+func proxied(n Network, up Uplinks) bool { return len(solicited(n, up)) > 0 }
+
+// solicited returns the prefixes of n whose addresses neighbors on the uplink
+// may solicit.
+func solicited(n Network, up Uplinks) []netip.Prefix {
 	u := up.For[n.Uplink]
-	return slices.ContainsFunc(Prefixes(n, up), func(pool netip.Prefix) bool {
+	var all []netip.Prefix
+	for _, pool := range Prefixes(n, up) {
 		seen := n.Outsides(pool, u)
 		if n.Mode != NPTv6 && n.Mode != NAT && pool.Addr().Is6() {
 			seen = []netip.Prefix{pool}
 		}
-		return slices.ContainsFunc(seen, func(p netip.Prefix) bool {
-			return n.NDP == NDPOn || n.NDP == NDPAuto && slices.ContainsFunc(u.OnLink, p.Overlaps)
-		})
+		all = append(all, seen...)
+	}
+	return slices.DeleteFunc(all, func(p netip.Prefix) bool {
+		return n.NDP != NDPOn && (n.NDP != NDPAuto || !slices.ContainsFunc(u.OnLink, p.Overlaps))
 	})
 }

@@ -23,7 +23,9 @@ type Kind int
 // port, so that the first packet from outside needs no solicitation on the
 // bridge, and the firewall's rules before both. An address inside comes when
 // its packets can pass. A proxy entry and what is announced come last and go
-// first: the router may send as soon as it knows.
+// first: the router may send as soon as it knows. The responder is asked before
+// the proxy entries and drops what it has no target for: it comes with those for
+// the entries that are there, and a target before its entry.
 const (
 	KindSysctl Kind = iota
 	KindBridge
@@ -33,6 +35,8 @@ const (
 	KindNeighbor
 	KindVeth
 	KindInside
+	KindResponder
+	KindTarget
 	KindProxy
 	KindAnnounced
 )
@@ -48,7 +52,7 @@ func Kinds() []Kind {
 
 // String is the kind's name in metrics.
 func (k Kind) String() string {
-	return [...]string{"sysctl", "bridge", "address", "route", "rules", "neighbor", "veth", "inside", "proxy", "announced"}[k]
+	return [...]string{"sysctl", "bridge", "address", "route", "rules", "neighbor", "veth", "inside", "responder", "target", "proxy", "announced"}[k]
 }
 
 // A Key is the identity of an object: two objects with one key cannot both exist.

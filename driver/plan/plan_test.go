@@ -96,11 +96,11 @@ func uplink(u plan.Uplink, names ...string) plan.Uplinks {
 	return up
 }
 
-// fresh are the settings of a host that learns its route and does not forward.
-func fresh(link string) []plan.Object {
+// fresh are the settings of a host that learns its route on eth0 and does not forward.
+func fresh() []plan.Object {
 	return sysctls(
-		"net.ipv6.conf."+link+".accept_ra=1", "net.ipv6.conf.all.forwarding=0", "net.ipv6.conf."+link+".forwarding=0",
-		"net.ipv6.conf."+link+".proxy_ndp=0", "net.ipv6.conf.all.proxy_ndp=0", "net.ipv6.neigh."+link+".proxy_delay=80",
+		"net.ipv6.conf.eth0.accept_ra=1", "net.ipv6.conf.all.forwarding=0", "net.ipv6.conf.eth0.forwarding=0",
+		"net.ipv6.conf.eth0.proxy_ndp=0", "net.ipv6.conf.all.proxy_ndp=0", "net.ipv6.neigh.eth0.proxy_delay=80",
 	)
 }
 
@@ -148,6 +148,14 @@ func TestDiff(t *testing.T) {
 	left.Joined = false
 	learns := eth0
 	learns.RA = []string{"eth0", "eth1"}
+	program := plan.Responder{Link: "eth0", MAC: inet.MAC{2, 0x42, 0, 0, 0, 5}, Source: netip.MustParseAddr("fe80::5"), Global: netip.MustParseAddr("2001:db8::5")}
+	answering := uplink(plan.Uplink{Name: "eth0", MTU: 1500, OnLink: prefixes("2001:db8::/64"), Responder: &program}, "auto", "eth0")
+	moved := program
+	moved.MAC, moved.Source = inet.MAC{2, 0x42, 0, 0, 0, 6}, netip.MustParseAddr("fe80::6")
+	other := uplink(plan.Uplink{Name: "eth0", MTU: 1500, OnLink: prefixes("2001:db8::/64"), Responder: &moved}, "auto", "eth0")
+	second := web
+	second.ID, second.Bridge, second.Uplink = "db", "nd-db", "eth0"
+	second.Pools = []plan.Pool{{Prefix: netip.MustParsePrefix("2001:db8:0:0:9::/80"), Gateway: fe80}}
 	jumbo := uplink(plan.Uplink{Name: "eth0", MTU: 9000, OnLink: prefixes("2001:db8::/64")}, "auto")
 
 	tests := []struct {
@@ -157,7 +165,7 @@ func TestDiff(t *testing.T) {
 	}{
 		{
 			name: "network created: accept_ra before forwarding",
-			have: plus(host(fresh("eth0")...), sysctls("net.ipv6.conf.eth1.accept_ra=1")...),
+			have: plus(host(fresh()...), sysctls("net.ipv6.conf.eth1.accept_ra=1")...),
 			want: at(learns, onWeb),
 			ops: `
 set sysctl net.ipv6.conf.eth0.accept_ra=2
@@ -175,7 +183,7 @@ add route 2001:db8:0:0:a::/80 dev nd-web
 		},
 		{
 			name: "network created where a manager handles advertisements",
-			have: plus(host(fresh("eth0")...), sysctls("net.ipv6.conf.eth0.accept_ra=0", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.eth0.forwarding=1")...),
+			have: plus(host(fresh()...), sysctls("net.ipv6.conf.eth0.accept_ra=0", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.eth0.forwarding=1")...),
 			want: onWeb.plan(),
 			ops: `
 set sysctl net.ipv6.conf.all.proxy_ndp=1
@@ -189,7 +197,7 @@ add route 2001:db8:0:0:a::/80 dev nd-web
 		},
 		{
 			name: "network removed: sysctls go back in reverse, accept_ra last",
-			have: plus(without(onWeb.plan(), "sysctl"), fresh("eth0")...),
+			have: plus(without(onWeb.plan(), "sysctl"), fresh()...),
 			want: plan.NewHost(),
 			ops: `
 del route 2001:db8:0:0:a::/80 dev nd-web
@@ -224,6 +232,84 @@ del neigh proxy 2001:db8::a:242:0:2 dev eth0
 del veth ndh-box master nd-web mtu 1500 up
 del neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
 del rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
+`,
+		},
+		{
+			name: "network created where a program answers: all.proxy_ndp stays 0",
+			have: host(fresh()...),
+			want: at(answering, onWeb),
+			ops: `
+set sysctl net.ipv6.conf.eth0.accept_ra=2
+set sysctl net.ipv6.conf.all.forwarding=1
+set sysctl net.ipv6.conf.eth0.forwarding=1
+set sysctl net.ipv6.conf.eth0.proxy_ndp=1
+set sysctl net.ipv6.neigh.eth0.proxy_delay=0
+add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
+add addr fe80::1/64 dev nd-web
+add addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
+add route 2001:db8:0:0:a::/80 dev nd-web
+add responder dev eth0 address 02:42:00:00:00:05 src fe80::5 global 2001:db8::5 pool 2001:db8:0:0:a::/80
+restore sysctl net.ipv6.conf.all.proxy_ndp=0
+`,
+		},
+		{
+			name: "endpoint joins where a program answers: its target before the entry, which is announced",
+			have: at(answering, onWeb),
+			want: at(answering, onWeb.with(joining(box))),
+			ops: `
+add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
+add neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
+add veth ndh-box master nd-web mtu 1500 up
+add target 2001:db8::a:242:0:2 dev eth0
+add neigh proxy 2001:db8::a:242:0:2 dev eth0
+`,
+		},
+		{
+			name: "endpoint leaves where a program answers",
+			have: at(answering, onWeb.with(box)),
+			want: at(answering, onWeb.with(left)),
+			ops: `
+del neigh proxy 2001:db8::a:242:0:2 dev eth0
+del target 2001:db8::a:242:0:2 dev eth0
+del veth ndh-box master nd-web mtu 1500 up
+del neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
+del rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
+`,
+		},
+		{
+			name: "a program takes over from the kernel",
+			have: onWeb.with(box).plan(),
+			want: at(answering, onWeb.with(box)),
+			ops: `
+add responder dev eth0 address 02:42:00:00:00:05 src fe80::5 global 2001:db8::5 pool 2001:db8:0:0:a::/80
+add target 2001:db8::a:242:0:2 dev eth0
+restore sysctl net.ipv6.conf.all.proxy_ndp=1
+`,
+		},
+		{
+			name: "the kernel takes over from a program: it answers before that goes",
+			have: at(answering, onWeb.with(box)),
+			want: onWeb.with(box).plan(),
+			ops: `
+add sysctl net.ipv6.conf.all.proxy_ndp=1
+del target 2001:db8::a:242:0:2 dev eth0
+del responder dev eth0 address 02:42:00:00:00:05 src fe80::5 global 2001:db8::5 pool 2001:db8:0:0:a::/80
+`,
+		},
+		{
+			name: "uplink of a program has other addresses",
+			have: at(answering, onWeb.with(box)),
+			want: at(other, onWeb.with(box)),
+			ops: `
+set responder dev eth0 address 02:42:00:00:00:06 src fe80::6 global 2001:db8::5 pool 2001:db8:0:0:a::/80
+`,
+		},
+		{
+			name: "another network on the uplink of a program",
+			have: at(answering, onWeb),
+			want: without(records{[]plan.Network{web, second}, nil, answering}.plan(), "nd-db"),
+			ops: `
+set responder dev eth0 address 02:42:00:00:00:05 src fe80::5 global 2001:db8::5 pool 2001:db8:0:0:9::/80 pool 2001:db8:0:0:a::/80
 `,
 		},
 		{

@@ -71,6 +71,9 @@ func drawRecords(t *rapid.T) records {
 		if rapid.Bool().Draw(t, "deprecated") {
 			u.Deprecated = prefixes("2001:db8::/64")
 		}
+		if rapid.Bool().Draw(t, "responder") {
+			u.Responder = &plan.Responder{Link: u.Name, MAC: inet.MAC{2, 0x42, 0, 0, 0, 5}}
+		}
 		r.up.For[name] = u
 		r.up.RA = append(r.up.RA, u.Name)
 	}
@@ -164,7 +167,8 @@ func TestOwners(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRecords(t)
 		for _, o := range r.plan().Objects {
-			_, shared := o.Object.(plan.Sysctl)
+			kind := o.Key().Kind
+			shared := kind == plan.KindSysctl || kind == plan.KindResponder
 			known := slices.ContainsFunc(r.networks, func(n plan.Network) bool { return n.ID == o.Owner }) ||
 				slices.ContainsFunc(r.endpoints, func(e plan.Endpoint) bool { return e.ID == o.Owner })
 			if shared != (o.Owner == "") || !shared && !known {

@@ -184,6 +184,9 @@ type Uplink struct {
 	OnLink []netip.Prefix
 	// Deprecated are those of OnLink that new connections are not to come from.
 	Deprecated []netip.Prefix
+	// Responder is what answers on the link, but for its pools; nil leaves it
+	// to the kernel's proxy entries.
+	Responder *Responder
 }
 
 // covers reports whether neighbors on the uplink solicit addr.

@@ -13,6 +13,7 @@ import (
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/netutil/responder"
 )
 
 // Counts are what a Loop did so far, and what is left to do.
@@ -94,6 +95,8 @@ type UplinkCounts struct {
 	// Proxies are the entries that the kernel answers for.
 	Proxies int
 	kernel.Discovery
+	// Responder is what answers in front of the kernel, nil where nothing does.
+	Responder *responder.Counts
 }
 
 // Counts returns what was done so far and what there is. Call it in the host's
@@ -121,6 +124,10 @@ func (h *Host) Counts() (HostCounts, error) {
 		var err error
 		if u.Discovery, err = h.conn.Discovery(name); err != nil && !errors.Is(err, kernel.ErrNotFound) {
 			errs = append(errs, err)
+		}
+		if one, ok := h.responders.of(name); ok {
+			did, err := one.Counts()
+			u.Responder, errs = &did, append(errs, err)
 		}
 		c.Uplinks = append(c.Uplinks, *u)
 	}

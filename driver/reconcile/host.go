@@ -42,6 +42,8 @@ type Host struct {
 	outside  outside
 	expected *expected
 	insides  insides
+	// responders answer in front of the kernel.
+	responders *responders
 
 	ruleRepairs, prefixChanges atomic.Uint64
 
@@ -79,9 +81,14 @@ type HostConfig struct {
 	CheckSysctls bool
 	// RouteProtocol is that of announced routes; 0 is plan.Protocol.
 	RouteProtocol int
+	// Answering is what answers on uplinks, the kernel where it is empty, and
+	// NASource what answers come from, plan.SourceAuto where it is empty.
+	Answering plan.Answering
+	NASource  plan.NASource
 }
 
-// NewHost returns the host with what an earlier process recorded.
+// NewHost returns the host with what an earlier process recorded. The caller
+// closes it.
 func NewHost(c HostConfig) (*Host, error) {
 	changes, err := c.Ledger.All()
 	if err != nil {
@@ -93,16 +100,24 @@ func NewHost(c HostConfig) (*Host, error) {
 			return nil, fmt.Errorf("read the last uplinks: %w", err)
 		}
 	}
+	responders, err := newResponders(c)
+	if err != nil {
+		return nil, err
+	}
 	h := &Host{
 		log: c.Log, conn: c.Conn, rules: c.Rules, legacy: c.Legacy, speaker: c.Speaker,
 		ledger: c.Ledger, checkOnly: c.CheckSysctls, routeProtocol: cmp.Or(c.RouteProtocol, plan.Protocol),
-		recorded: c.Uplinks, expected: newExpected(), insides: insides{set: make(map[plan.Key]plan.Inside)}, changes: changes, last: last, silent: make(map[string]bool),
+		recorded: c.Uplinks, expected: newExpected(), insides: insides{set: make(map[plan.Key]plan.Inside)}, responders: responders,
+		changes: changes, last: last, silent: make(map[string]bool),
 	}
 	if c.Firewalld {
 		h.zone = &zone{log: c.Log}
 	}
 	return h, nil
 }
+
+// Close lets go of what the host holds open. What is in the kernel stays.
+func (h *Host) Close() error { return h.responders.close() }
 
 // Refresh implements Kernel.
 func (h *Host) Refresh() error {
@@ -164,6 +179,10 @@ func (h *Host) Apply(op plan.Op) error {
 		return h.setProxy(o)
 	case plan.Announced:
 		return h.conn.ReplaceRoute(h.announced(o))
+	case plan.Responder:
+		return h.setResponder(o)
+	case plan.Target:
+		return h.responders.add(o)
 	}
 	return fmt.Errorf("no way to apply a %T", op.Object)
 }
@@ -238,6 +257,16 @@ func (h *Host) setProxy(p plan.Proxy) error {
 	return nil
 }
 
+// setResponder takes the link as the last Refresh saw it: one that went since
+// has an event, and so another pass.
+func (h *Host) setResponder(p plan.Responder) error {
+	l, ok := h.observed().Link(p.Link)
+	if !ok {
+		return fmt.Errorf("link %s: %w", p.Link, kernel.ErrNotFound)
+	}
+	return h.expected.change(func() error { return h.responders.set(l.Index, p) }, func() {})
+}
+
 func (h *Host) remove(object plan.Object) error {
 	switch o := object.(type) {
 	case plan.Sysctl:
@@ -269,6 +298,11 @@ func (h *Host) remove(object plan.Object) error {
 		return h.expected.removeProxy(o, func() error {
 			return h.conn.DeleteNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, Protocol: plan.Protocol, Proxy: true})
 		})
+	case plan.Responder:
+		l, _ := h.observed().Link(o.Link)
+		return h.expected.change(func() error { return h.responders.remove(l.Index, o.Link) }, func() {})
+	case plan.Target:
+		return h.responders.delete(o)
 	}
 	return fmt.Errorf("no way to remove a %T", object)
 }

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"os"
@@ -20,7 +21,7 @@ var stranger = netip.MustParseAddr("2001:db8::a:0:0:99")
 // nobody on its port asked for. It asks for target, too, whose group somebody did.
 func (l *linked) floods(t *testing.T, target netip.Addr) bool {
 	t.Helper()
-	port := openWire(t, "", "eth0")
+	port := openTap(t, "", "eth0", syscall.ETH_P_ALL)
 	defer port.conn.Close()
 	l.ask(multicast(routerLLA, stranger, sourceOption()))
 	l.ask(multicast(routerLLA, target, sourceOption()))
@@ -38,7 +39,7 @@ func (l *linked) floods(t *testing.T, target netip.Addr) bool {
 			t.Fatal(err)
 		}
 		const message = ethernetLen + ipv6Len
-		if n < message+24 || buf[ethernetLen+6] != syscall.IPPROTO_ICMPV6 || buf[message] != 135 {
+		if n < message+24 || binary.BigEndian.Uint16(buf[12:]) != syscall.ETH_P_IPV6 || buf[ethernetLen+6] != syscall.IPPROTO_ICMPV6 || buf[message] != 135 {
 			continue
 		}
 		switch netip.AddrFrom16([16]byte(buf[message+8:])) {

@@ -100,6 +100,7 @@ func newNode(tb testing.TB, ledger memory, change ...func(*reconcile.HostConfig)
 	if n.host, err = reconcile.NewHost(config); err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(func() { n.host.Close() })
 	n.Loop = reconcile.New(counted{n.host, n}, n, reconcile.Period, log)
 	return n
 }

@@ -38,6 +38,9 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 	}
 	h.observeRules(have, want)
 	h.insides.observe(have)
+	if err := h.responders.observe(snapshot, have, want); err != nil {
+		return plan.Host{}, err
+	}
 	if err := h.observeSysctls(have, want); err != nil {
 		return plan.Host{}, err
 	}

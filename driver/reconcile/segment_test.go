@@ -19,8 +19,12 @@ type responder struct {
 
 // responders are all there are. What is tried on links is tried with each.
 func responders() []responder {
-	return []responder{{"kernel", func(*reconcile.HostConfig) {}}}
+	return []responder{{"kernel", func(*reconcile.HostConfig) {}}, {"bpf", withProgram}}
 }
+
+// withProgram has a program answer in front of the kernel, from addresses that
+// fit who asks as the kernel's answers do.
+func withProgram(c *reconcile.HostConfig) { c.Answering = plan.AnswerBPF }
 
 // A segment is a kind of link between the host and the router: commands that
 // run where eth0, a veth whose other end leads to the router, is down.

@@ -22,9 +22,13 @@ func (h *Host) Uplinks(specs []string) plan.Uplinks {
 	before, up := h.uplinks(specs)
 	found := slices.Collect(maps.Values(up))
 	h.speaker.SetUplinks(found)
+	snapshot := h.observed()
 	now := plan.Uplinks{For: make(map[string]plan.Uplink), RA: h.raLinks()}
 	for spec, u := range up {
-		now.For[spec] = plan.Uplink{Name: u.Name, MTU: u.MTU, OnLink: u.OnLink, Deprecated: u.Deprecated}
+		now.For[spec] = plan.Uplink{
+			Name: u.Name, MTU: u.MTU, OnLink: u.OnLink, Deprecated: u.Deprecated,
+			Responder: h.responders.plan(u, snapshot),
+		}
 		if renumbered(before[spec], u) {
 			h.prefixChanges.Add(1)
 		}

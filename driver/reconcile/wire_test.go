@@ -39,15 +39,22 @@ type wire struct {
 	conn *packet.Conn
 }
 
-// openWire opens a socket on a link of the namespace at path, or of the
-// test's own where path is empty.
+// openWire opens a socket on a link of the namespace at path.
 func openWire(tb testing.TB, path, link string) *wire {
+	tb.Helper()
+	return openTap(tb, path, link, syscall.ETH_P_IPV6)
+}
+
+// openTap opens a socket for a protocol on a link of the namespace at path, or
+// of the test's own where path is empty. With ETH_P_ALL it hears what comes in
+// before a program at the ingress does, and what goes out.
+func openTap(tb testing.TB, path, link string, protocol int) *wire {
 	tb.Helper()
 	w := &wire{tb: tb}
 	open := func() error {
 		ifi, err := net.InterfaceByName(link)
 		if err == nil {
-			w.conn, err = packet.Listen(ifi, packet.Raw, syscall.ETH_P_IPV6, nil)
+			w.conn, err = packet.Listen(ifi, packet.Raw, protocol, nil)
 		}
 		return err
 	}

@@ -3,10 +3,12 @@ package doctor
 import (
 	"fmt"
 	"slices"
+
+	"github.com/ndp6/ndp6/driver/plan"
 )
 
 func sysctlChecks() []check {
-	return []check{forwarding, eachUplink(proxyNDP), eachUplink(raRisk)}
+	return []check{forwarding, eachUplink(responders), eachUplink(proxyNDP), eachUplink(raRisk)}
 }
 
 // wrong is the finding of a sysctl that has another value than it should.
@@ -57,8 +59,10 @@ func proxyNDP(f *Facts, u Uplink) []Finding {
 		return nil
 	}
 	out := f.wrong(ProxyNDPOff, Error, conf(u.Name, "proxy_ndp"), "1", "the kernel answers for no container, whatever proxy entries there are: routers do not find them")
-	out = append(out, f.wrong(ProxyNDPUnicastOff, Error, conf("all", "proxy_ndp"), "1",
-		"unicast solicitations, with which routers check every half minute that a neighbor is still there, are not answered: connections stall")...)
+	if !f.responds(u) && f.responder(u).Responder != plan.AnswerBPF {
+		out = append(out, f.wrong(ProxyNDPUnicastOff, Error, conf("all", "proxy_ndp"), "1",
+			"unicast solicitations, with which routers check every half minute that a neighbor is still there, are not answered: connections stall")...)
+	}
 	return append(out, f.wrong(ProxyDelay, Warning, delay(u.Name), "0",
 		"the kernel waits up to that many hundredths of a second before each answer, and loses solicitations beyond 168 a second")...)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/uplink"
 	"github.com/ndp6/ndp6/ipam/alloc"
 	"github.com/ndp6/ndp6/netutil/hostport"
@@ -37,6 +38,14 @@ func well() doctor.Facts {
 		Uplinks: []doctor.Uplink{{Spec: "auto", Link: kernel.Link{Name: "eth0", Up: true}, Uplink: up, Gateway: netip.MustParseAddr("fe80::9")}},
 		Docker:  doctor.Docker{Asked: true, Release: engine.Release{Version: "29.0.1"}},
 	}
+}
+
+// answered gives the host a proxy entry, with all.proxy_ndp as a program wants it.
+func answered(f *doctor.Facts, s driver.UplinkStatus) {
+	s.Name, f.Uplinks[0].Index = "eth0", 7
+	f.Daemon.Status.Uplinks = []driver.UplinkStatus{s}
+	f.Neighbors = []kernel.Neighbor{{Addr: netip.MustParseAddr("2001:db8:1::2"), Link: "eth0", Protocol: plan.Protocol, Proxy: true}}
+	f.Sysctls["net/ipv6/conf/all/proxy_ndp"] = "0"
 }
 
 // TestDiagnose has the causes that no namespace can be made to have.
@@ -87,6 +96,32 @@ func TestDiagnose(t *testing.T) {
 			name: "the same, to be set with the first network", change: func(f *doctor.Facts) {
 				f.Sysctls["net/ipv6/conf/all/forwarding"], f.Sysctls["net/ipv6/conf/eth0/proxy_ndp"] = "0", "0"
 			},
+		},
+		{
+			"program removed", func(f *doctor.Facts) {
+				answered(f, driver.UplinkStatus{Asked: plan.AnswerAuto, Responder: plan.AnswerBPF})
+			}, []doctor.Code{doctor.ResponderMissing},
+		},
+		{name: "program there", change: func(f *doctor.Facts) {
+			answered(f, driver.UplinkStatus{Asked: plan.AnswerAuto, Responder: plan.AnswerBPF})
+			f.Responders = []int{7}
+		}},
+		{
+			"program left by a dead ndp6", func(f *doctor.Facts) {
+				answered(f, driver.UplinkStatus{})
+				f.Daemon, f.Responders = doctor.Daemon{Err: errors.New("no ndp6 serves")}, []int{7}
+			}, []doctor.Code{doctor.DaemonDown},
+		},
+		{
+			"no program, as the kernel lets none", func(f *doctor.Facts) {
+				answered(f, driver.UplinkStatus{Asked: plan.AnswerAuto, Responder: plan.AnswerKernel, Reason: "the process lacks CAP_BPF"})
+				f.Sysctls["net/ipv6/conf/all/proxy_ndp"] = "1"
+			}, []doctor.Code{doctor.ResponderFallback},
+		},
+		{
+			"no program, as was asked for", func(f *doctor.Facts) {
+				answered(f, driver.UplinkStatus{Asked: plan.AnswerKernel, Responder: plan.AnswerKernel})
+			}, []doctor.Code{doctor.ProxyNDPUnicastOff},
 		},
 		{"Docker without root", func(f *doctor.Facts) { f.Docker.Rootless = true }, []doctor.Code{doctor.DockerRootless}},
 		{

@@ -38,6 +38,8 @@ const (
 	ProxyNDPOff        Code = "proxy-ndp-off"
 	ProxyNDPUnicastOff Code = "proxy-ndp-unicast-off"
 	ProxyDelay         Code = "proxy-delay"
+	ResponderMissing   Code = "responder-missing"
+	ResponderFallback  Code = "responder-fallback"
 	RARisk             Code = "ra-risk"
 
 	BridgeMissing   Code = "bridge-missing"

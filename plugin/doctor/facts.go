@@ -27,10 +27,12 @@ type Facts struct {
 	Host         uplink.Snapshot
 	Neighbors    []kernel.Neighbor
 	// Sysctls are those that exist, by their key.
-	Sysctls  map[string]string
-	Uplinks  []Uplink
-	Networks []Network
-	Hops     []Hop
+	Sysctls map[string]string
+	Uplinks []Uplink
+	// Responders are the indexes of the links that have one.
+	Responders []int
+	Networks   []Network
+	Hops       []Hop
 	// Rules reports whether the table of ours is there; nil: not seen.
 	Rules  *bool
 	Taken  []Taken

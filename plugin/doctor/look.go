@@ -15,6 +15,7 @@ import (
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/netns"
 	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/netutil/responder"
 )
 
 // protocol marks what is ours in the kernel.
@@ -126,6 +127,9 @@ func (f *Facts) lookAtHost() error {
 		f.networksOfKernel()
 	}
 	f.chooseUplinks()
+	if f.Responders, err = responder.Links(); err != nil {
+		f.unseen("responders", err)
+	}
 	return f.readSysctls(conn)
 }
 

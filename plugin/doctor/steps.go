@@ -98,9 +98,12 @@ func (t *tracer) proxyStep(context.Context) {
 	}
 	has := t.facts.has(kernel.Neighbor{Addr: t.target.Addr, Link: t.uplink.Name, Proxy: true})
 	t.add("proxy entry", has, "%s on %s", map[bool]string{true: "there", false: "missing"}[has], t.uplink.Name)
-	for _, key := range []string{conf(t.uplink.Name, "proxy_ndp"), conf("all", "proxy_ndp")} {
-		t.sysctl(key)
+	t.sysctl(conf(t.uplink.Name, "proxy_ndp"))
+	if t.facts.responds(t.uplink) {
+		t.add("responder", true, "there on %s", t.uplink.Name)
+		return
 	}
+	t.sysctl(conf("all", "proxy_ndp"))
 }
 
 func (t *tracer) sysctl(key string) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
@@ -207,7 +208,25 @@ func (b *bed) ok(err error) {
 
 func (b *bed) startPlugin() {
 	b.Helper()
-	b.ok(b.host.StartPlugin(b.ctx(), b.binary))
+	b.ok(b.plug())
+}
+
+// plug starts the plugin with flags besides those of the bed.
+func (b *bed) plug(flags ...string) error {
+	return b.host.StartPlugin(b.ctx(), b.binary, append([]string{"--responder=" + string(responderOn(b.version))}, flags...)...)
+}
+
+// responderOn is what is to answer solicitations on the hosts of a version, so
+// that each way is tried: NDP6_E2E_RESPONDER, or the kernel by itself on the
+// version between, and on the others a program, as by default.
+func responderOn(version string) plan.Answering {
+	switch forced := plan.Answering(os.Getenv("NDP6_E2E_RESPONDER")); {
+	case forced != "":
+		return forced
+	case version == "26.1":
+		return plan.AnswerKernel
+	}
+	return plan.AnswerAuto
 }
 
 func (b *bed) startEngine(flags ...string) {

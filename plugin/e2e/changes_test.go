@@ -60,7 +60,7 @@ func (c *changes) sysctl(n *lab.Node, key, value string) {
 func (c *changes) pluginFlags(flags ...string) {
 	c.Helper()
 	c.ok(c.host.StopPlugin(c.ctx(), "TERM"))
-	c.ok(c.host.StartPlugin(c.ctx(), c.binary, flags...))
+	c.ok(c.plug(flags...))
 	c.after(func() {
 		c.ok(c.host.StopPlugin(c.ctx(), "TERM"))
 		c.startPlugin()

@@ -126,7 +126,7 @@ func (b *bed) killPlugin(ctx context.Context, every time.Duration) (kills int, e
 			return kills, err
 		}
 		kills++
-		if err := b.host.StartPlugin(b.ctx(), b.binary); err != nil {
+		if err := b.plug(); err != nil {
 			return kills, err
 		}
 	}

@@ -32,6 +32,7 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "basic", run: basic},
 		{name: "status", run: statusShown},
+		{name: "answering", run: answering},
 		{name: "pool from the uplink", run: defaultPool},
 		{name: "dual stack", run: dualStack},
 		{name: "IPv6 only by option", run: onlyIPv6ByOption, versions: []string{"20.10", "26.1"}},

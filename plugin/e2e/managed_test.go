@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
@@ -42,6 +43,9 @@ func managedPlugin(b *bed) {
 	b.isMACAddress(c, pool)
 	b.reach(b.Router, c, c.addr)
 	b.reach(b.Outside, c, c.addr)
+	if u := b.status().Uplinks; len(u) != 1 || u[0].Responder != plan.AnswerBPF {
+		b.Errorf("uplinks %+v: the capabilities in config.json let the program run", u)
+	}
 	b.docker("rm", "-f", "c1")
 	b.silent(b.Router, c.addr)
 	b.docker("network", "rm", "n")

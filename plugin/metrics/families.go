@@ -99,12 +99,53 @@ func ofUplinks(s Snapshot) []exposition.Family {
 		by(gauge("ndp6_proxy_entries", "Addresses that the kernel answers for on the uplink.", "uplink"), proxies),
 		by(counter("ndp6_uplink_solicitations_received_total", "Neighbor solicitations that the kernel received on the uplink.", "uplink"), asked),
 		by(counter("ndp6_uplink_advertisements_sent_total", "Neighbor advertisements that the kernel answered with on the uplink, for containers and the host.", "uplink"), answered),
+		responders(s), answers(s), drops(s),
 		only(counter("ndp6_uplink_prefix_changes_total", "How often an uplink's on-link prefixes changed."), s.Host.PrefixChanges),
 		by(counter("ndp6_announcements_total", "Unsolicited advertisements, three for an address that comes to the uplink.", "result"),
 			map[string]uint64{"sent": s.Speaker.Announced, "error": s.Speaker.AnnounceErrors}),
 		by(counter("ndp6_address_probes_total", "Probes for another owner of an address; taken is a conflict.", "result"),
 			map[string]uint64{"free": s.Speaker.Free, "taken": s.Speaker.Taken, "error": s.Speaker.ProbeErrors}),
 	}
+}
+
+// responders says on which uplinks a program answers.
+func responders(s Snapshot) exposition.Family {
+	there := make(map[string]int)
+	for _, u := range s.Host.Uplinks {
+		if there[u.Name] = 0; u.Responder != nil {
+			there[u.Name] = 1
+		}
+	}
+	return by(gauge("ndp6_responder", "1 where the program of --responder bpf answers on the uplink, 0 where the kernel does by itself.", "uplink"), there)
+}
+
+func answers(s Snapshot) exposition.Family {
+	f := counter("ndp6_responder_answers_total", "Solicitations for containers that the program answered, by their kind.", "uplink", "kind")
+	for _, u := range s.Host.Uplinks {
+		if u.Responder != nil {
+			f.Series = append(f.Series, each(u.Name, u.Responder.Answers)...)
+		}
+	}
+	return f
+}
+
+func drops(s Snapshot) exposition.Family {
+	f := counter("ndp6_responder_drops_total", "Solicitations that the program dropped, by the reason.", "uplink", "reason")
+	for _, u := range s.Host.Uplinks {
+		if u.Responder != nil {
+			f.Series = append(f.Series, each(u.Name, u.Responder.Drops)...)
+		}
+	}
+	return f
+}
+
+// each returns a series of a link for each key, in their order.
+func each(link string, values map[string]uint64) []exposition.Series {
+	var all []exposition.Series
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		all = append(all, exposition.Series{Values: []string{link, key}, Value: float64(values[key])})
+	}
+	return all
 }
 
 func ofHost(s Snapshot) []exposition.Family {

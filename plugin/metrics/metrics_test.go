@@ -25,6 +25,7 @@ import (
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/netutil/responder"
 	"github.com/ndp6/ndp6/plugin/exposition"
 	"github.com/ndp6/ndp6/plugin/metrics"
 	"github.com/ndp6/ndp6/plugin/store"
@@ -58,7 +59,9 @@ func full() metrics.Snapshot {
 		Host: reconcile.HostCounts{
 			RuleRepairs: 16, PrefixChanges: 17,
 			Uplinks: []reconcile.UplinkCounts{
-				{Name: "eth0", Ready: true, Proxies: 18, Discovery: kernel.Discovery{Solicitations: 19, Advertisements: 20}},
+				{Name: "eth0", Ready: true, Proxies: 18, Discovery: kernel.Discovery{Solicitations: 19, Advertisements: 20}, Responder: &responder.Counts{
+					Answers: map[string]uint64{"multicast": 31, "unicast": 32}, Drops: map[string]uint64{"unassigned": 33},
+				}},
 				{Name: "eth1"},
 			},
 		},

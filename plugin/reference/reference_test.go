@@ -29,7 +29,7 @@ func mostUsed() []string {
 	return []string{
 		"ndp6.uplink", "ndp6.mode", "ndp6.inbound", "ndp6.stable", "ndp6.renumber", "ndp6.mtu",
 		"ndp6.source", "ndp6.ipv4",
-		"uplink", "pools", "ipv4-pools", "iid", "sysctls",
+		"uplink", "pools", "ipv4-pools", "iid", "responder", "sysctls",
 	}
 }
 

@@ -32,6 +32,7 @@ func Write(out io.Writer, s admin.Status) error {
 		writeEndpoints(&b, s, n.ID)
 		b.WriteByte('\n')
 	}
+	writeUplinks(&b, s.Uplinks)
 	writeOthers(&b, s.Networks, s.Pools)
 	writeDrops(&b, s.Drops)
 	writeFindings(&b, s)
@@ -70,6 +71,16 @@ func writeNetwork(b *strings.Builder, n driver.NetworkStatus) {
 		text += ": " + n.Reason
 	}
 	wrap(b, "", text)
+}
+
+// writeUplinks says what answers for containers, and why.
+func writeUplinks(b *strings.Builder, uplinks []driver.UplinkStatus) {
+	for _, u := range uplinks {
+		wrap(b, "", fmt.Sprintf("uplink %s: %s answers solicitations: %s", u.Name, u.Responder, u.Reason))
+	}
+	if len(uplinks) > 0 {
+		b.WriteByte('\n')
+	}
 }
 
 func writeDrops(b *strings.Builder, drops []admin.Drop) {

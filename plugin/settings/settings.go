@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/ipam/alloc"
 	"github.com/ndp6/ndp6/ipam/source"
 )
@@ -45,6 +46,10 @@ type Settings struct {
 	SysctlDir string
 	// SysctlDropin is the sysctl.d file to keep, empty for none.
 	SysctlDropin string
+	// Responder is what answers neighbor solicitations on uplinks, and NASource
+	// what address its answers come from.
+	Responder plan.Answering
+	NASource  plan.NASource
 	// Firewalld has ndp6 put its bridges into a zone of firewalld.
 	Firewalld bool
 	// DockerSocket is where Docker's API is, empty to never ask it.
@@ -116,6 +121,10 @@ func Read(fs *pflag.FlagSet, getenv func(string) string) (Settings, error) {
 		if err := t.set(&s, value); err != nil {
 			errs = append(errs, fmt.Errorf("--%s (%s) %q: %w", t.flag, t.env, value, err))
 		}
+	}
+	if s.Responder == plan.AnswerKernel && s.NASource != plan.SourceAuto {
+		errs = append(errs, fmt.Errorf("--na-source (NDP6_NA_SOURCE) %q: not with --responder %s, which chooses by itself: leave it at %s, or choose --responder %s",
+			s.NASource, s.Responder, plan.SourceAuto, plan.AnswerBPF))
 	}
 	if len(errs) > 0 {
 		return Settings{}, errors.Join(errs...)

@@ -36,6 +36,8 @@ func defaults(change func(*settings.Settings)) settings.Settings {
 		IPv4Pools: []netip.Prefix{netip.MustParsePrefix("10.166.0.0/16")},
 		Sysctls:   settings.Manage,
 		SysctlDir: "/proc/sys/net",
+		Responder: plan.AnswerAuto,
+		NASource:  plan.SourceAuto,
 		Firewalld: true,
 		IID:       alloc.MAC,
 		PrefixLen: 80,
@@ -68,7 +70,7 @@ func TestRead(t *testing.T) {
 		},
 		{
 			name: "every flag",
-			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --announce endpoint --route-protocol 200 --sysctls check --sysctl-dir /hostnet --sysctl-dropin /run/z.conf --firewalld ignore --docker-socket /run/d.sock --metrics-addr 127.0.0.1:9166 --resync-period 1s --log-level debug --log-format json",
+			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --announce endpoint --route-protocol 200 --sysctls check --sysctl-dir /hostnet --sysctl-dropin /run/z.conf --responder bpf --na-source target --firewalld ignore --docker-socket /run/d.sock --metrics-addr 127.0.0.1:9166 --resync-period 1s --log-level debug --log-format json",
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock"},
 				StateDir:  "/srv/ndp6",
@@ -79,6 +81,8 @@ func TestRead(t *testing.T) {
 				SysctlDir: "/hostnet",
 
 				SysctlDropin: "/run/z.conf",
+				Responder:    plan.AnswerBPF,
+				NASource:     plan.SourceTarget,
 
 				Announce:      plan.AnnounceEndpoint,
 				RouteProtocol: 200,
@@ -99,7 +103,7 @@ func TestRead(t *testing.T) {
 			env: map[string]string{
 				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
 				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_POOL_SOURCE": "routed", "NDP6_PREFIX_LEN": "96", "NDP6_IID": "packed", "NDP6_ANNOUNCE": "endpoint", "NDP6_ROUTE_PROTOCOL": "200",
-				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_SYSCTL_DROPIN": "/run/z.conf", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_METRICS_ADDR": "[::1]:9166", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
+				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_SYSCTL_DROPIN": "/run/z.conf", "NDP6_RESPONDER": "auto", "NDP6_NA_SOURCE": "link-local", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_METRICS_ADDR": "[::1]:9166", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
 			},
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock", "/run/b.sock"},
@@ -111,6 +115,8 @@ func TestRead(t *testing.T) {
 				SysctlDir: "/hostnet",
 
 				SysctlDropin: "/run/z.conf",
+				Responder:    plan.AnswerAuto,
+				NASource:     plan.SourceLinkLocal,
 
 				Announce:      plan.AnnounceEndpoint,
 				RouteProtocol: 200,
@@ -214,6 +220,8 @@ func TestBadValues(t *testing.T) {
 		{"protocol beyond a byte", "route-protocol", "256", `--route-protocol (NDP6_ROUTE_PROTOCOL) "256": want a number from 5 to 255 that no other program has, such as 166`},
 		{"name of a protocol", "route-protocol", "ndp6", `--route-protocol (NDP6_ROUTE_PROTOCOL) "ndp6": want a number from 5 to 255 that no other program has, such as 166`},
 		{"protocol of a daemon", "route-protocol", "12", `--route-protocol (NDP6_ROUTE_PROTOCOL) "12": protocol 12 is that of BIRD: want one that no other program has, such as 166`},
+		{"responder", "responder", "ebpf", `--responder (NDP6_RESPONDER) "ebpf": want one of auto, kernel, bpf`},
+		{"source of answers", "na-source", "global", `--na-source (NDP6_NA_SOURCE) "global": want one of auto, target, link-local`},
 		{"period without a unit", "resync-period", "60", `--resync-period (NDP6_RESYNC_PERIOD) "60": not a duration: want one such as 60s or 5m`},
 		{"short period", "resync-period", "999ms", `--resync-period (NDP6_RESYNC_PERIOD) "999ms": too short: want at least 1s`},
 		{"negative period", "resync-period", "-1m", `--resync-period (NDP6_RESYNC_PERIOD) "-1m": too short: want at least 1s`},
@@ -236,6 +244,10 @@ func TestBadValues(t *testing.T) {
 			checkError(t, err, tt.err)
 		})
 	}
+	t.Run("source of the kernel's answers", func(t *testing.T) {
+		_, err := read([]string{"--responder=kernel", "--na-source=target"}, nil)
+		checkError(t, err, `--na-source (NDP6_NA_SOURCE) "target": not with --responder kernel, which chooses by itself: leave it at auto, or choose --responder bpf`)
+	})
 	t.Run("all at once", func(t *testing.T) {
 		_, err := read([]string{"--iid=x", "--sysctls=y"}, nil)
 		checkError(t, err, `--iid (NDP6_IID) "x": want one of mac, name, sequential, opaque, packed

@@ -161,6 +161,28 @@ func table() []setting {
 			},
 		},
 		{
+			flag: "responder", env: "NDP6_RESPONDER", placeholder: "KIND",
+			value: string(plan.AnswerAuto),
+			title: "what answers neighbor solicitations on uplinks",
+			more: "kernel: the kernel's proxy entries. bpf: an eBPF program in front of them, which costs the same with one address and with 100,000.\n" +
+				"auto: bpf where the kernel lets ndp6 run it, else kernel. It is not a network's, as networks share uplinks. ndp6 status says which and why.",
+			set: func(s *Settings, v string) (err error) {
+				s.Responder, err = choose(v, plan.AnswerAuto, plan.AnswerKernel, plan.AnswerBPF)
+				return err
+			},
+		},
+		{
+			flag: "na-source", env: "NDP6_NA_SOURCE", placeholder: "SOURCE",
+			value: string(plan.SourceAuto),
+			title: "what address bpf's answers come from",
+			more: "auto: one of the uplink that fits who asks, as the kernel's do. link-local: the uplink's link-local one. " +
+				"target: the address that was asked for, where a provider drops what comes from others.",
+			set: func(s *Settings, v string) (err error) {
+				s.NASource, err = choose(v, plan.SourceAuto, plan.SourceTarget, plan.SourceLinkLocal)
+				return err
+			},
+		},
+		{
 			flag: "firewalld", env: "NDP6_FIREWALLD", placeholder: "WHO",
 			value: string(Manage),
 			title: "who tells firewalld, where it runs, to let the networks' packets pass",

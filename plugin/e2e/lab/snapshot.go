@@ -28,6 +28,8 @@ func (h *Host) Snapshot(ctx context.Context) (string, error) {
 		"ip neigh show nud permanent",
 		"ip -4 neigh show proxy",
 		"ip -6 neigh show proxy",
+		"tc filter show dev eth0 ingress",
+		"tc qdisc show dev eth0",
 		"ip rule show",
 		"ip -6 rule show",
 	} {
