@@ -48,7 +48,6 @@ test-e2e: plugin lab ## scenarios on Docker 20.10, 26.1 and 28.5 (root); NDP6_E2
 
 .PHONY: bench
 bench: build lab ## ndp6 beside Docker's own bridge and others (root); ARGS="-write docs/benchmarks", ARGS="-parts update"
-	@scripts/need.sh ip6tables:iptables ndppd:ndppd
 	$(GO) run ./plugin/e2e/bench -binary bin/ndp6 $(ARGS)
 
 .PHONY: demo
@@ -121,7 +120,7 @@ clean: ## remove what was built
 clean-lab: ## remove the Debian roots of the scenarios, 2 GB in /var/cache/ndp6-lab
 	rm -rf "$${NDP6_LAB_CACHE:-/var/cache/ndp6-lab}"
 
-# What the scenarios need of the machine.
+# What the scenarios and the benchmark need of the machine.
 .PHONY: lab
 lab:
-	@scripts/need.sh debootstrap:debootstrap radvd:radvd busybox-static ip:iproute2 nft:nftables perl:perl-base unshare:util-linux
+	@scripts/need.sh debootstrap:debootstrap radvd:radvd ndppd:ndppd ip6tables:iptables busybox-static ip:iproute2 nft:nftables perl:perl-base unshare:util-linux

@@ -24,7 +24,6 @@ import (
 const (
 	callers = 8    // clients at once
 	crowd   = 1000 // endpoints on a network: a Linux bridge has 1,023 ports
-	each    = 6    // containers that a client starts in a round
 )
 
 // A fleet is a host whose plugin has many endpoints already.
@@ -44,9 +43,9 @@ type fleet struct {
 // measureCalls times what the plugin does for a container, for 8 clients at
 // once, with few and with many endpoints, each on a host of its own.
 func measureCalls(ctx context.Context, o options) (_ page.Part, err error) {
-	sizes, rounds := []int{10, 1000, 10_000}, 5
+	sizes, rounds, each := []int{10, 1000, 10_000}, 5, 6 // containers that a client starts in a round
 	if o.short {
-		sizes, rounds = []int{10, 100}, 2
+		sizes, rounds, each = []int{10, 100}, 1, 2
 	}
 	l, err := lab.New(ctx, lab.Options{})
 	if err != nil {
@@ -64,7 +63,7 @@ func measureCalls(ctx context.Context, o options) (_ page.Part, err error) {
 	}
 	for range rounds {
 		for _, f := range fleets {
-			if err := f.round(ctx); err != nil {
+			if err := f.round(ctx, callers*each); err != nil {
 				return page.Part{}, err
 			}
 		}
@@ -146,10 +145,10 @@ func (f *fleet) start(ctx context.Context, network *caller.Network, from, n int)
 	return containers, execIn(ctx, f.host.NetNS(), strings.NewReader(strings.Join(moves, "\n")+"\n"), "ip", "-batch", "-")
 }
 
-// round starts and stops containers beside those that are there, and notes how
+// round starts and stops n containers beside those that are there, and notes how
 // long it took.
-func (f *fleet) round(ctx context.Context) error {
-	containers, err := f.start(ctx, f.extra, f.next, callers*each)
+func (f *fleet) round(ctx context.Context, n int) error {
+	containers, err := f.start(ctx, f.extra, f.next, n)
 	if err != nil {
 		return err
 	}

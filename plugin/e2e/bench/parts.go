@@ -31,6 +31,13 @@ func parts() []part {
 			measureFailures,
 		},
 		{
+			"move", "A container moves to another host",
+			[]string{"A container that a router talks to every 10 ms is removed from one host and started on another with the same address. The time " +
+				"is from the moment that `docker run` has returned there, and for the documentation's recipe the proxy entries were moved by " +
+				"hand, until the first answer, at most a minute. ndp6 announces the address."},
+			measureMoves,
+		},
+		{
 			"solicit", "Neighbor solicitations",
 			[]string{"A router asks a host for addresses, each host on a link of its own: 20 one by one, to their groups and then to the host alone as " +
 				"routers do to check an entry, then 50,000 a second for two seconds, then as many as it can. CPU is what an answer takes beside " +
@@ -106,7 +113,11 @@ func command(o options, name string) string {
 				i++
 			}
 		default:
-			arguments = append(arguments, o.arguments[i])
+			word := o.arguments[i]
+			if strings.Contains(word, " ") {
+				word = "'" + word + "'"
+			}
+			arguments = append(arguments, word)
 		}
 	}
 	return `make bench ARGS="` + strings.Join(arguments, " ") + `"`

@@ -120,6 +120,11 @@ func measureSolicitations(ctx context.Context, o options) (_ page.Part, err erro
 		}
 		shops = append(shops, s)
 	}
+	for _, s := range shops {
+		if err := s.opened(); err != nil {
+			return page.Part{}, fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
 	for range rounds {
 		for _, s := range shops {
 			if err := errors.Join(ctx.Err(), s.round(shops[0], duration)); err != nil {
@@ -172,6 +177,17 @@ func (b *bench) openShop(ctx context.Context, st stand, number, n int) (*shop, e
 	return s, err
 }
 
+// opened waits until a process answers, which takes it a moment at its start,
+// or has had two seconds.
+func (s *shop) opened() error {
+	for end := time.Now().Add(2 * time.Second); s.process != nil && time.Now().Before(end); {
+		if took, err := s.link.Each(s.addrs[:1], inet.MAC{}, 0, 100*time.Millisecond); err != nil || len(took) > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
 // macOf is the address of a link of the network namespace at path.
 func macOf(path, link string) (mac inet.MAC, err error) {
 	return mac, netns.Do(path, func() error {
@@ -188,27 +204,28 @@ const few = 20
 
 // round asks a host in all ways.
 func (s *shop) round(silent *shop, duration time.Duration) error {
-	patience := 50 * time.Millisecond
-	if s.name == nameRecipe {
-		patience = time.Second // It answers after up to 0.8 s.
-	}
+	late := 50 * time.Millisecond
 	if s != silent {
-		took, err := s.link.Each(s.addrs[:few], inet.MAC{}, 2*time.Millisecond, patience)
+		// Who answers all does not take so long. The recipe answers after up to 0.8 s.
+		took, err := s.link.Each(s.addrs[:few], inet.MAC{}, 2*time.Millisecond, 1500*time.Millisecond)
 		if err != nil {
 			return err
 		}
 		s.took = append(s.took, stat.Of(took, time.Millisecond)...)
 		s.group = append(s.group, float64(len(took)))
-		if took, err = s.link.Each(s.addrs[:few], s.mac, 2*time.Millisecond, patience); err != nil {
+		if took, err = s.link.Each(s.addrs[:few], s.mac, 2*time.Millisecond, 300*time.Millisecond); err != nil {
 			return err
 		}
 		s.alone = append(s.alone, float64(len(took)))
+	}
+	if s.name == nameRecipe {
+		late = time.Second
 	}
 	before, err := s.cpu()
 	if err != nil {
 		return err
 	}
-	f, err := s.link.Flood(s.addrs, floodRate, duration, patience)
+	f, err := s.link.Flood(s.addrs, floodRate, duration, late)
 	if err != nil {
 		return err
 	}
@@ -223,7 +240,7 @@ func (s *shop) round(silent *shop, duration time.Duration) error {
 		return nil
 	}
 	s.share = append(s.share, 100*f.Share())
-	if f, err = s.link.Flood(s.addrs, 0, duration/2, patience); err != nil {
+	if f, err = s.link.Flood(s.addrs, 0, duration/2, late); err != nil {
 		return err
 	}
 	s.capacity = append(s.capacity, float64(f.Answered)/f.Elapsed.Seconds())
