@@ -110,6 +110,8 @@ type Driver struct {
 	uplinks plan.Uplinks
 	// awaited are the endpoints whose addresses are not complete yet.
 	awaited map[string]*awaited
+	// peers are the other hosts.
+	peers map[string]plan.Peer
 	// warned are the warnings that were logged and still hold.
 	warned []Warning
 }
@@ -201,7 +203,11 @@ func (d *Driver) Plan() plan.Host {
 	}
 	up := d.uplinks
 	d.mu.Unlock()
-	return plan.Build(networks, endpoints, up)
+	host := plan.Build(networks, endpoints, up)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.planPeers(host)
+	return host
 }
 
 // endpointIDs returns the ids of all endpoints.
@@ -212,10 +218,13 @@ func (d *Driver) endpointIDs() []string {
 }
 
 // PlanOf implements reconcile.Planner.
-func (d *Driver) PlanOf(endpoint string) plan.Host {
+func (d *Driver) PlanOf(owner string) plan.Host {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.planOf(d.endpoints[endpoint])
+	if host, ok := plan.PeerOf(owner); ok {
+		return plan.ForPeer(d.peers[host], d.config.Uplink, d.uplinks)
+	}
+	return d.planOf(d.endpoints[owner])
 }
 
 // planOf is PlanOf of a record; the zero Endpoint has an empty plan.
@@ -237,6 +246,9 @@ func (d *Driver) uplinkSpecs() []string {
 		if !n.Internal {
 			specs[n.Uplink] = true
 		}
+	}
+	if len(d.peers) > 0 {
+		specs[d.config.Uplink] = true
 	}
 	return slices.Sorted(maps.Keys(specs))
 }

@@ -46,6 +46,9 @@ type Config struct {
 	// IID is the mode of pools without ndp6.iid, alloc.MAC when empty.
 	IID alloc.Mode
 
+	// Claims are where pools with ndp6.base come from; nil for nowhere.
+	Claims Claims
+
 	// Stale, where set, is called when Docker gave a pool back and leases are
 	// left in it: a release was lost, and only Sweep finds which. It returns at
 	// once; Docker waits for it.
@@ -63,6 +66,7 @@ type IPAM struct {
 	noIPv4  bool
 	iid     alloc.Mode
 	stale   func()
+	claims  Claims
 
 	// changes puts changes of pools in one order, in memory and in the store. It
 	// is taken before mu, and held while the store syncs: only calls that create
@@ -97,7 +101,7 @@ func New(c Config) (*IPAM, error) {
 	}
 	m := &IPAM{
 		log: c.Log, host: c.Host, source: src, records: c.Pools, leases: c.Leases,
-		secret: secret, noIPv4: c.NoIPv4, iid: c.IID, stale: c.Stale,
+		secret: secret, noIPv4: c.NoIPv4, iid: c.IID, stale: c.Stale, claims: c.Claims,
 		pools: map[string]*pool{}, unpaired: map[inet.MAC]unpaired{}, stable: map[string]netip.Addr{},
 	}
 	if err := m.load(); err != nil {

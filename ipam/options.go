@@ -1,9 +1,11 @@
 package ipam
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -19,6 +21,7 @@ const (
 	// Of the pool that is chosen where none is given.
 	optionSource    = "ndp6.source"
 	optionPrefixLen = "ndp6.prefix_len"
+	optionBase      = "ndp6.base"
 
 	withoutIPv4 = "none" // the one value of optionIPv4
 )
@@ -50,6 +53,10 @@ func Options() []Option {
 			Text: "Length of such a pool. Beyond 80, addresses are numbered one by one.",
 		},
 		{
+			Key: optionBase, Value: "an IPv6 prefix that the hosts of a cluster share", Default: "no base",
+			Text: "The pool is a block of it that no other host has, claimed in etcd (`--etcd`).",
+		},
+		{
 			Key: optionIPv4, Value: withoutIPv4, Default: "IPv4 beside IPv6",
 			Text: "No IPv4 on this network, for Docker before 28.",
 		},
@@ -78,6 +85,7 @@ type poolOptions struct {
 	iid    alloc.Mode // empty when not given
 	noIPv4 bool
 	wish   source.Wish
+	base   netip.Prefix // the zero value when not given
 }
 
 // parseOptions refuses what it does not know of our own options; those of
@@ -93,6 +101,9 @@ func parseOptions(given map[string]string, log *slog.Logger) (poolOptions, error
 			return poolOptions{}, fmt.Errorf("--ipam-opt %s=%s: %w", key, given[key], err)
 		}
 	}
+	if o.base.IsValid() && o.wish.From != "" {
+		return poolOptions{}, fmt.Errorf("--ipam-opt %s=%s contradicts --ipam-opt %s=%s: leave one of them out", optionBase, o.base, optionSource, o.wish.From)
+	}
 	return o, nil
 }
 
@@ -104,6 +115,10 @@ func (o *poolOptions) set(key, value string) (err error) {
 		o.wish.From, err = source.ParseFrom(value)
 	case optionPrefixLen:
 		o.wish.Bits, err = source.ParseBits(value)
+	case optionBase:
+		if o.base, err = netip.ParsePrefix(value); err != nil || !o.base.Addr().Is6() {
+			err = errors.New("want an IPv6 prefix such as 2001:db8::/64")
+		}
 	case optionIPv4:
 		if o.noIPv4 = value == withoutIPv4; !o.noIPv4 {
 			err = fmt.Errorf("value %q is unknown: use %s, or leave the option out", value, withoutIPv4)

@@ -25,7 +25,9 @@ type Pool struct {
 	Range netip.Prefix `json:"range,omitzero"`
 	// IID is the mode that --ipam-opt gave, empty for the plugin's setting.
 	IID alloc.Mode `json:"iid,omitempty"`
-	// Source says where Prefix came from: given, block, uplink, routed, ula, range, rebuilt.
+	// Base is what Prefix was claimed from, the zero value where it was not.
+	Base netip.Prefix `json:"base,omitzero"`
+	// Source says where Prefix came from: given, claimed, block, uplink, routed, ula, range, rebuilt.
 	Source string `json:"source"`
 	// Reason says it as source.Choice does. Records of earlier versions have none.
 	Reason string `json:"reason,omitempty"`

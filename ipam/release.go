@@ -157,6 +157,7 @@ func (m *IPAM) drop(p *pool) error {
 	m.mu.Lock()
 	delete(m.pools, p.id)
 	m.mu.Unlock()
+	m.unclaim(p.record)
 	m.log.Info("pool released", "pool_id", p.id)
 	return nil
 }

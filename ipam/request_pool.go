@@ -54,8 +54,14 @@ func (m *IPAM) RequestPool(ctx context.Context, r *ipam.RequestPoolRequest) (*ip
 	if err != nil {
 		return nil, fmt.Errorf("learn what the host uses: %w", err)
 	}
+	if r.V6 && options.base.IsValid() {
+		if want, err = m.claimFor(ctx, want, options, facts); err != nil {
+			return nil, err
+		}
+	}
 	p, err := m.lend(want, r.V6, options.wish, facts)
 	if err != nil {
+		m.unclaim(want)
 		return nil, err
 	}
 	return lent(p), nil
@@ -73,7 +79,7 @@ func (m *IPAM) reconfirm(want Pool) (*pool, error) {
 func (m *IPAM) lend(want Pool, v6 bool, wish source.Wish, facts source.Facts) (*pool, error) {
 	m.changes.Lock()
 	defer m.changes.Unlock()
-	choice, err := m.choose(want.Prefix, v6, wish, facts)
+	choice, err := m.choose(want, v6, wish, facts)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +93,8 @@ func (m *IPAM) lend(want Pool, v6 bool, wish source.Wish, facts source.Facts) (*
 	return p, nil
 }
 
-func (m *IPAM) choose(given netip.Prefix, v6 bool, wish source.Wish, facts source.Facts) (source.Choice, error) {
-	used := m.prefixes()
+func (m *IPAM) choose(want Pool, v6 bool, wish source.Wish, facts source.Facts) (source.Choice, error) {
+	used, given := m.prefixes(), want.Prefix
 	switch {
 	case given.IsValid():
 		if v6 {
@@ -101,6 +107,9 @@ func (m *IPAM) choose(given netip.Prefix, v6 bool, wish source.Wish, facts sourc
 		}
 		if err := facts.Foreign.CheckPool(given); err != nil {
 			return source.Choice{}, err
+		}
+		if want.Base.IsValid() {
+			return source.Choice{Prefix: given, From: "claimed", Reason: "claimed from base " + want.Base.String()}, nil
 		}
 		return source.Choice{Prefix: given, From: "given", Reason: "asked for with --subnet"}, nil
 	case v6:

@@ -82,8 +82,8 @@ ndp6,pool=2001:db8::/80,iid=sequential fe80::1/64
 2001:db8::1/80
 > pool6 2001:db8:1::/80 ndp6.iid=eui64
 error: --ipam-opt ndp6.iid=eui64: mode "eui64" is unknown: use one of mac, name, sequential, opaque, packed
-> pool6 2001:db8:1::/80 ndp6.base=1
-error: --ipam-opt ndp6.base=1: option is unknown: use one of ndp6.iid, ndp6.ipv4, ndp6.prefix_len, ndp6.source
+> pool6 2001:db8:1::/80 ndp6.basis=1
+error: --ipam-opt ndp6.basis=1: option is unknown: use one of ndp6.base, ndp6.iid, ndp6.ipv4, ndp6.prefix_len, ndp6.source
 > pool4 ndp6.ipv4=maybe
 error: --ipam-opt ndp6.ipv4=maybe: value "maybe" is unknown: use none, or leave the option out
 > pool4 10.1.0.0/24 ndp6.ipv4=none

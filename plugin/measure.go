@@ -30,6 +30,7 @@ type parts struct {
 	addresses *ipam.IPAM
 	networks  *driver.Driver
 	calls     *wire.Server
+	member    *membership
 }
 
 // measure reads all that there is to tell. Unlike a look at the host it keeps
@@ -48,6 +49,10 @@ func (p parts) measure(started time.Time) (metrics.Snapshot, error) {
 		Drops:   drops,
 	}
 	s.Lasting, s.Boot = p.records.Counts()
+	if p.member.Member != nil {
+		counts := p.member.Counts()
+		s.Cluster = &counts
+	}
 	return s, errors.Join(selfErr, hostErr, dropsErr)
 }
 
@@ -76,6 +81,10 @@ func (p parts) status(ctx context.Context, started time.Time) (admin.Status, err
 	s := admin.Status{
 		Schema: admin.Schema, Started: started, Time: time.Now().UTC().Truncate(time.Second),
 		Status: status, Pools: p.addresses.Pools(),
+	}
+	if p.member.Member != nil {
+		c := p.member.Status()
+		s.Cluster = &c
 	}
 	for reason, c := range dropped {
 		if c.Packets > 0 {

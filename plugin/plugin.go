@@ -73,7 +73,11 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	ports := publish.New(held, log)
 	open.add(ports.Close)
 	soon := sweep.NewRequests()
-	addresses, err := newIPAM(s, host, soon.Add, records, log)
+	member, err := newMembership(s, boot, host, speaker, records, log, &open)
+	if err != nil {
+		return err
+	}
+	addresses, err := newIPAM(s, host, member.claims(), soon.Add, records, log)
 	if err != nil {
 		return err
 	}
@@ -94,12 +98,13 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 	if err != nil {
 		return err
 	}
+	member.begin(addresses, networks)
 	if err := networks.Restore(ctx); err != nil {
 		return fmt.Errorf("restore the host: %w", err)
 	}
 	calls := wire.New(wire.Config{Network: networks, IPAM: addresses, Log: log})
-	all := parts{log: log, records: records, host: host, speaker: speaker, addresses: addresses, networks: networks, calls: calls}
-	beside := append(newSweeper(s, networks, addresses, soon, records, log), newAdmin(s, all, tcp, &open)...)
+	all := parts{log: log, records: records, host: host, speaker: speaker, addresses: addresses, networks: networks, calls: calls, member: member}
+	beside := slices.Concat(newSweeper(s, networks, addresses, soon, records, log), newAdmin(s, all, tcp, &open), member.tasks())
 	return answer(ctx, s.Sockets, calls, networks, beside, log)
 }
 
@@ -154,7 +159,7 @@ func newLedger(s settings.Settings, records *store.Store, log *slog.Logger) (rec
 }
 
 // newIPAM makes the IPAM driver with the records of an earlier process.
-func newIPAM(s settings.Settings, host *reconcile.Host, stale func(), records *store.Store, log *slog.Logger) (*ipam.IPAM, error) {
+func newIPAM(s settings.Settings, host *reconcile.Host, claims ipam.Claims, stale func(), records *store.Store, log *slog.Logger) (*ipam.IPAM, error) {
 	return ipam.New(ipam.Config{
 		Log:       log,
 		Host:      facts{host: host, uplink: s.Uplink},
@@ -166,6 +171,7 @@ func newIPAM(s settings.Settings, host *reconcile.Host, stale func(), records *s
 		NoIPv4:    s.NoIPv4,
 		Wish:      source.Wish{From: s.PoolSource, Bits: s.PrefixLen},
 		IID:       s.IID,
+		Claims:    claims,
 		Stale:     stale,
 	})
 }

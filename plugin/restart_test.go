@@ -54,7 +54,8 @@ func serve(dir string) error {
 		return err
 	}
 	s, err := settings.Read(flags, func(name string) string {
-		if name == "NDP6_METRICS_ADDR" {
+		switch name {
+		case "NDP6_METRICS_ADDR", "NDP6_ETCD", "NDP6_ETCD_LEASE", "NDP6_PEER_HOLD", "NDP6_HOST_ID":
 			return os.Getenv(name)
 		}
 		return ""

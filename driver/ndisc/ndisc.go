@@ -235,6 +235,17 @@ func (s *Speaker) Probe(ctx context.Context, name string, addr netip.Addr, wait 
 	return err
 }
 
+// Find asks where addr is on the uplink, and reports whether a host answered
+// within wait.
+func (s *Speaker) Find(ctx context.Context, name string, addr netip.Addr, wait time.Duration) (bool, error) {
+	c, err := s.open(name)
+	if err != nil {
+		return false, fmt.Errorf("find %s: %w", addr, err)
+	}
+	_, found, err := c.Find(ctx, addr, wait)
+	return found, err
+}
+
 func (s *Speaker) open(name string) (conn, error) {
 	s.opening.Lock()
 	defer s.opening.Unlock()

@@ -31,6 +31,7 @@ const (
 	KindBridge
 	KindAddress
 	KindRoute
+	KindPeerRoute
 	KindRules
 	KindNeighbor
 	KindVeth
@@ -52,7 +53,7 @@ func Kinds() []Kind {
 
 // String is the kind's name in metrics.
 func (k Kind) String() string {
-	return [...]string{"sysctl", "bridge", "address", "route", "rules", "neighbor", "veth", "inside", "responder", "target", "proxy", "announced"}[k]
+	return [...]string{"sysctl", "bridge", "address", "route", "peer_route", "rules", "neighbor", "veth", "inside", "responder", "target", "proxy", "announced"}[k]
 }
 
 // A Key is the identity of an object: two objects with one key cannot both exist.
@@ -168,6 +169,9 @@ func (a Address) Key() Key { return Key{KindAddress, a.Prefix.String() + " " + a
 // Key is the destination and the link.
 func (r Route) Key() Key { return Key{KindRoute, r.Dst.String() + " " + r.Link} }
 
+// Key is all of the route: one that changes is added before the old one goes.
+func (r PeerRoute) Key() Key { return Key{KindPeerRoute, r.text()} }
+
 // Key is the endpoint.
 func (r Rules) Key() Key { return Key{KindRules, r.ID} }
 
@@ -201,6 +205,12 @@ func (b Bridge) String() string {
 func (a Address) String() string { return fmt.Sprintf("addr %s dev %s", a.Prefix, a.Link) }
 
 func (r Route) String() string { return fmt.Sprintf("route %s dev %s", r.Dst, r.Link) }
+
+func (r PeerRoute) String() string { return "route " + r.text() }
+
+func (r PeerRoute) text() string {
+	return r.Dst.String() + " via " + r.Via.String() + " dev " + r.Link
+}
 
 func (r Rules) String() string { return "rules " + r.Endpoint.String() }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -146,6 +147,17 @@ func (h *Host) Choose(spec string) (uplink.Uplink, error) {
 	return h.observed().Choose(spec)
 }
 
+// NextHop returns the address under which others reach this host on the link of
+// the uplink that spec stands for, by the last Refresh.
+func (h *Host) NextHop(spec string) (netip.Addr, error) {
+	s := h.observed()
+	u, err := s.Choose(spec)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return s.NextHop(u)
+}
+
 // HasLink reports whether a link of this name exists, by the last Refresh.
 func (h *Host) HasLink(name string) bool {
 	_, ok := h.observed().Link(name)
@@ -166,6 +178,8 @@ func (h *Host) Apply(op plan.Op) error {
 		return h.conn.AddAddress(o.Link, o.Prefix)
 	case plan.Route:
 		return h.conn.ReplaceRoute(connected(o))
+	case plan.PeerRoute:
+		return h.conn.ReplaceRoute(peerRoute(o))
 	case plan.Rules:
 		return h.setEndpointRules(o)
 	case plan.Neighbor:
@@ -281,6 +295,8 @@ func (h *Host) remove(object plan.Object) error {
 		return h.conn.DeleteRoute(kernel.Route{Dst: o.Dst, Link: o.Link, Protocol: o.Protocol, Metric: o.Metric, Type: o.Type})
 	case plan.Announced:
 		return h.conn.DeleteRoute(h.announced(o))
+	case plan.PeerRoute:
+		return h.conn.DeleteRoute(peerRoute(o))
 	case plan.Rules:
 		return h.rules.SetGroup(o.ID, nil)
 	case plan.Neighbor:

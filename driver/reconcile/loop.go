@@ -25,8 +25,8 @@ const Period = time.Minute
 type Planner interface {
 	// Plan returns what the whole host should hold.
 	Plan() plan.Host
-	// PlanOf returns what one endpoint should hold.
-	PlanOf(endpoint string) plan.Host
+	// PlanOf returns what one endpoint, or what leads to a peer, should hold.
+	PlanOf(owner string) plan.Host
 }
 
 // A Kernel observes and changes the host. Drifted and Watch run beside other

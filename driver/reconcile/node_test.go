@@ -48,15 +48,27 @@ type node struct {
 	changed   *atomic.Int64
 	networks  []plan.Network
 	endpoints map[string]plan.Endpoint
+	peers     []plan.Peer
 	up        plan.Uplinks
 }
 
 func (n *node) Plan() plan.Host {
 	n.up = n.host.Uplinks([]string{"auto"})
-	return plan.Build(n.networks, slices.Collect(maps.Values(n.endpoints)), n.up)
+	host := plan.Build(n.networks, slices.Collect(maps.Values(n.endpoints)), n.up)
+	for _, p := range n.peers {
+		maps.Copy(host.Objects, plan.ForPeer(p, "auto", n.up).Objects)
+	}
+	return host
 }
 
 func (n *node) PlanOf(endpoint string) plan.Host {
+	if host, ok := plan.PeerOf(endpoint); ok {
+		i := slices.IndexFunc(n.peers, func(p plan.Peer) bool { return p.Host == host })
+		if i < 0 {
+			return plan.NewHost()
+		}
+		return plan.ForPeer(n.peers[i], "auto", n.up)
+	}
 	e := n.endpoints[endpoint]
 	i := slices.IndexFunc(n.networks, func(network plan.Network) bool { return network.ID == e.Network })
 	if i < 0 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/ndp6/ndp6/driver/plan"
@@ -108,7 +109,11 @@ func (l *Loop) apply(ctx context.Context, ops []plan.Op) (done []plan.Op, errs m
 			continue
 		}
 		done = append(done, op)
-		l.log.InfoContext(ctx, "host changed", "op", op.String(), "owner", op.Owner)
+		level := slog.LevelInfo
+		if op.Key().Kind == plan.KindPeerRoute {
+			level = slog.LevelDebug // There may be 100,000, and whoever wants them says so.
+		}
+		l.log.Log(ctx, level, "host changed", "op", op.String(), "owner", op.Owner)
 	}
 	return done, errs
 }

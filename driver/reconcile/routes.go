@@ -17,6 +17,8 @@ func (h *Host) observeRoutes(s uplink.Snapshot, bridges map[string]bool, have pl
 			have.Add("", route)
 		case (r.Link == "" || bridges[r.Link]) && same(r, h.announced(announced)):
 			have.Add("", announced)
+		case r.Protocol == plan.PeerProtocol:
+			have.Add("", plan.PeerRoute{Dst: r.Dst, Via: r.Via, Link: r.Link})
 		case r.Protocol == plan.Protocol:
 			have.Add("", plan.Stray{Dst: r.Dst, Link: r.Link, Protocol: r.Protocol, Metric: r.Metric, Type: r.Type})
 		}
@@ -41,4 +43,9 @@ func (h *Host) announced(a plan.Announced) kernel.Route {
 		r.Type = kernel.Unreachable
 	}
 	return r
+}
+
+// peerRoute is the route of the kernel for r.
+func peerRoute(r plan.PeerRoute) kernel.Route {
+	return kernel.Route{Dst: r.Dst, Via: r.Via, Link: r.Link, Protocol: plan.PeerProtocol, Metric: plan.PeerMetric}
 }

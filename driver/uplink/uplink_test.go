@@ -448,3 +448,34 @@ func TestUplinkIsRecorded(t *testing.T) {
 		}
 	}
 }
+
+func TestNextHop(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		snapshot uplink.Snapshot
+		want     string
+	}{
+		{"an address of the on-link prefix", office(), "2001:db8::5"},
+		{"not one that goes", change(func(s *uplink.Snapshot) {
+			s.Addresses[2].Temporary = true
+			s.Addresses = append(s.Addresses, address("eth0", "2001:db8::6/64"))
+		}), "2001:db8::6"},
+		{"not one that is old", change(func(s *uplink.Snapshot) { s.Addresses[2].Deprecated = true }), "fe80::5"},
+		{"link-local where there is no other", change(func(s *uplink.Snapshot) { s.Addresses = slices.Delete(s.Addresses, 2, 3) }), "fe80::5"},
+		{"none", change(func(s *uplink.Snapshot) { s.Addresses = s.Addresses[:2] }), ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			u, err := test.snapshot.Choose("eth0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := test.snapshot.NextHop(u)
+			if (err == nil) != (test.want != "") || err == nil && got.String() != test.want {
+				t.Errorf("NextHop = %s, %v, want %q", got, err, test.want)
+			}
+		})
+	}
+}

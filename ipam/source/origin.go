@@ -60,7 +60,7 @@ func (s *Source) take(o origin, bits int, f Facts, used []netip.Prefix) (p netip
 	}
 	for _, length := range lengths {
 		block, first, start := s.within(o, length, f.MachineID)
-		if p, ok := inet.FreeSubnet(block, length, first, start, obstacles(f.Foreign, used, block, length)); ok {
+		if p, ok := inet.FreeSubnet(block, length, first, start, Obstacles(f.Foreign, used, block, length)); ok {
 			return p, ""
 		}
 	}
@@ -121,9 +121,9 @@ func (s *Source) start(machineID string, block netip.Prefix, length int) uint64 
 	return binary.BigEndian.Uint64(sum[:])%(inet.CountSubnets(block, length)-1) + 1
 }
 
-// obstacles are the prefixes that a pool of the given length in block must not
+// Obstacles are the prefixes that a pool of the given length in block must not
 // overlap. An IPv6 route to block or more is none: the pool is to be inside it.
-func obstacles(f inet.Foreign, used []netip.Prefix, block netip.Prefix, length int) []netip.Prefix {
+func Obstacles(f inet.Foreign, used []netip.Prefix, block netip.Prefix, length int) []netip.Prefix {
 	var busy []netip.Prefix
 	busy = append(busy, used...)
 	for _, addrs := range [][]inet.HostAddr{f.Addrs, f.Routers} {

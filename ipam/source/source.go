@@ -119,6 +119,9 @@ func (s *Source) IPv6(f Facts, used []netip.Prefix, w Wish) (Choice, error) {
 	return Choice{}, fmt.Errorf("choose an IPv6 pool: %s: give --subnet, or a block to --pools: %w", why, inet.ErrConflict)
 }
 
+// Bits is the length of an IPv6 pool that a wish asks for.
+func (s *Source) Bits(w Wish) int { return w.or(s.wish).Bits }
+
 // Has reports whether p is inside a prefix that pools of this kind come from.
 func (s *Source) Has(from From, f Facts, p netip.Prefix) bool {
 	return slices.ContainsFunc(s.origins(from, f), func(o origin) bool { return inet.Covers(o.prefix, p) })
@@ -130,7 +133,7 @@ func (s *Source) IPv4(f Facts, used []netip.Prefix) (Choice, error) {
 	names := make([]string, 0, len(s.ranges))
 	for _, r := range s.ranges {
 		length := max(r.Bits(), poolBits4)
-		if p, ok := inet.FreeSubnet(r, length, 0, 0, obstacles(f.Foreign, used, r, length)); ok {
+		if p, ok := inet.FreeSubnet(r, length, 0, 0, Obstacles(f.Foreign, used, r, length)); ok {
 			return Choice{Prefix: p, From: "range", Reason: "IPv4 range " + r.String()}, nil
 		}
 		names = append(names, r.String())

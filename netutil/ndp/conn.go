@@ -66,7 +66,9 @@ type Conn struct {
 type probe struct {
 	target netip.Addr
 	nonce  []byte
-	owner  chan inet.MAC // has room for one
+	// answers is set where only an answer counts, not that another host asks.
+	answers bool
+	owner   chan inet.MAC // has room for one
 }
 
 // Open opens a socket on a link of the calling thread's namespace. The caller
@@ -127,18 +129,47 @@ func (c *Conn) Probe(ctx context.Context, target netip.Addr, wait time.Duration)
 	return fmt.Errorf("probe %s dev %s: %w", target, c.link.Name, c.cause(err))
 }
 
-func (c *Conn) probe(ctx context.Context, target netip.Addr, wait time.Duration) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if !target.Is6() || target.Is4In6() || target.IsMulticast() || target.IsUnspecified() {
-		return errors.New("not an IPv6 address of a host")
-	}
+func (c *Conn) probe(ctx context.Context, target netip.Addr, wait time.Duration) error {
 	target = target.WithZone("")
 	p := &probe{target: target, nonce: newNonce(), owner: make(chan inet.MAC, 1)}
-	group := inet.SolicitedNode(target)
+	ns := &ndp.NeighborSolicitation{TargetAddress: target, Options: []ndp.Option{&ndp.RawOption{Type: optNonce, Length: 1, Value: p.nonce}}}
+	// RFC 4862 5.4.2: a source would make others believe that the address is ours.
+	owner, found, err := c.ask(ctx, p, ns, netip.IPv6Unspecified(), wait)
+	if found && err == nil {
+		return &DuplicateError{Addr: target, Owner: owner}
+	}
+	return err
+}
+
+// Find asks where target is, as a host does that has a packet for it (RFC 4861
+// 7.2.2), and reports whether a host answered within wait, with its MAC. Unlike
+// Probe it may be called by several hosts at once. It returns the error of ctx
+// when that ends first.
+func (c *Conn) Find(ctx context.Context, target netip.Addr, wait time.Duration) (owner inet.MAC, found bool, err error) {
+	target = target.WithZone("")
+	p := &probe{target: target, answers: true, owner: make(chan inet.MAC, 1)}
+	ns := &ndp.NeighborSolicitation{
+		TargetAddress: target,
+		Options:       []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: c.link.MAC.HardwareAddr()}},
+	}
+	owner, found, err = c.ask(ctx, p, ns, c.link.Source, wait)
+	if err != nil {
+		err = fmt.Errorf("find %s dev %s: %w", target, c.link.Name, c.cause(err))
+	}
+	return owner, found, err
+}
+
+// ask sends ns again and again until p has an owner, or for the length of wait.
+func (c *Conn) ask(ctx context.Context, p *probe, ns *ndp.NeighborSolicitation, source netip.Addr, wait time.Duration) (owner inet.MAC, found bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return owner, false, err
+	}
+	if target := p.target; !target.Is6() || target.Is4In6() || target.IsMulticast() || target.IsUnspecified() {
+		return owner, false, errors.New("not an IPv6 address of a host")
+	}
+	group := inet.SolicitedNode(p.target)
 	if err := c.listen(p, group); err != nil {
-		return err
+		return owner, false, err
 	}
 	defer func() {
 		if left := c.unlisten(p, group); left != nil {
@@ -150,21 +181,19 @@ func (c *Conn) probe(ctx context.Context, target netip.Addr, wait time.Duration)
 	defer timeout.Stop()
 	again := time.NewTicker(retransmit)
 	defer again.Stop()
-	ns := &ndp.NeighborSolicitation{TargetAddress: target, Options: []ndp.Option{&ndp.RawOption{Type: optNonce, Length: 1, Value: p.nonce}}}
 	for {
-		// RFC 4862 5.4.2: a source would make others believe that the address is ours.
-		if err := c.send(ns, netip.IPv6Unspecified(), group); err != nil {
-			return err
+		if err := c.send(ns, source, group); err != nil {
+			return owner, false, err
 		}
 		select {
 		case owner := <-p.owner:
-			return &DuplicateError{Addr: target, Owner: owner}
+			return owner, true, nil
 		case <-timeout.C:
-			return nil
+			return owner, false, nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return owner, false, ctx.Err()
 		case <-c.ended:
-			return c.err
+			return owner, false, c.err
 		case <-again.C:
 		}
 	}
@@ -257,7 +286,7 @@ func (c *Conn) dispatch(m neighborMessage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p := range c.probes {
-		if !m.claims(p.target, p.nonce) {
+		if !m.claims(p.target, p.nonce) || p.answers && !m.advertisement {
 			continue
 		}
 		select {

@@ -102,6 +102,40 @@ func openPeer(t *testing.T, path string) *ndp.Conn {
 	return c
 }
 
+// Hosts that look for one address at once do not take each other for its owner.
+func TestFind(t *testing.T) {
+	link, peer := lan(t)
+	c, other := open(t, link), openPeer(t, peer)
+	both := func(want bool) {
+		t.Helper()
+		elsewhere := make(chan bool, 1)
+		wait := 50 * time.Millisecond
+		if want {
+			wait = time.Minute
+		}
+		go func() {
+			_, found, err := other.Find(t.Context(), target, 50*time.Millisecond)
+			if err != nil {
+				t.Error(err)
+			}
+			elsewhere <- found
+		}()
+		owner, found, err := c.Find(t.Context(), target, wait)
+		if err != nil || found != want || found && owner != peerMAC {
+			t.Errorf("Find = %s, %t, %v, want %t", owner, found, err, want)
+		}
+		if <-elsewhere {
+			t.Error("the owner finds itself, or who asks for it")
+		}
+	}
+	both(false)
+	nettest.RunIn(t, peer, "ip addr add "+target.String()+"/64 dev eth0 nodad")
+	both(true)
+	if _, _, err := c.Find(t.Context(), netip.MustParseAddr("192.0.2.1"), time.Minute); err == nil {
+		t.Error("an IPv4 address is looked for")
+	}
+}
+
 // Shows RFC 4862 5.4.4 (advertisement).
 func TestProbe(t *testing.T) {
 	tests := []struct {

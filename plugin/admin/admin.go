@@ -23,6 +23,7 @@ import (
 
 	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/plugin/cluster"
 )
 
 // Schema is the number of the form that Status has in JSON. It changes when
@@ -56,6 +57,8 @@ type Status struct {
 	driver.Status
 	// Pools are those of ndp6's IPAM driver, whether or not a network has them.
 	Pools []ipam.PoolStatus `json:"pools"`
+	// Cluster is absent on a host on its own.
+	Cluster *cluster.Status `json:"cluster,omitempty"`
 	// Drops are the packets that the firewall dropped, largest first; none where
 	// nobody counts.
 	Drops []Drop `json:"drops,omitempty"`
@@ -71,6 +74,9 @@ type Drop struct {
 // Findings counts what an operator should look at.
 func (s Status) Findings() int {
 	n := len(s.Problems) + len(s.Warnings) + len(s.Drift)
+	if s.Cluster != nil && s.Cluster.Trouble != "" {
+		n++
+	}
 	for _, e := range s.Endpoints {
 		n += len(e.Withdrawn)
 	}

@@ -62,10 +62,8 @@ func (m *Member) ClaimThis(ctx context.Context, base, p netip.Prefix) error {
 // Release gives a block back, as soon as etcd answers.
 func (m *Member) Release(p netip.Prefix) {
 	m.mu.Lock()
-	if m.held[p] {
-		delete(m.held, p)
-		m.released[p] = true
-	}
+	delete(m.held, p)
+	m.released[p] = true
 	m.mu.Unlock()
 	m.poke()
 }

@@ -79,10 +79,11 @@ func join(t *testing.T, server *etcdtest.Server, host string, o options) *node {
 		},
 		Busy:  func() bool { return o.busy },
 		Peers: o.records,
-	}, o.held)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.Hold(o.held)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- n.Run(ctx) }()

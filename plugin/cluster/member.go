@@ -81,9 +81,8 @@ type state struct {
 	refused []peers.Route
 }
 
-// New returns a Member with the peers that an earlier process knew. held are the
-// blocks of the host's networks.
-func New(c Config, held []netip.Prefix) (*Member, error) {
+// New returns a Member with the peers that an earlier process knew.
+func New(c Config) (*Member, error) {
 	recorded, err := c.Peers.All()
 	if err != nil {
 		return nil, err
@@ -95,10 +94,16 @@ func New(c Config, held []netip.Prefix) (*Member, error) {
 		changed: make(chan struct{}),
 		state:   state{since: time.Now()},
 	}
-	for _, p := range held {
+	return m, nil
+}
+
+// Hold says which blocks the host's networks have, before Run.
+func (m *Member) Hold(blocks []netip.Prefix) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range blocks {
 		m.held[p] = true
 	}
-	return m, nil
 }
 
 const (

@@ -85,11 +85,11 @@ func (m *Member) Status() Status {
 
 // Counts are what metrics tell of the cluster.
 type Counts struct {
-	Connected     bool
-	Blocks        int
-	Peers         map[string]int // by state
-	Refused       int
-	FailedRequest uint64
+	Connected      bool
+	Blocks         int
+	Peers          map[string]int // by state
+	Refused        int
+	FailedRequests uint64
 }
 
 // Counts returns the counts of now. It waits for nothing.
@@ -98,7 +98,7 @@ func (m *Member) Counts() Counts {
 	defer m.mu.Unlock()
 	c := Counts{
 		Connected: m.state.connected, Blocks: len(m.held), Refused: len(m.state.refused),
-		Peers: map[string]int{Alive: 0, Silent: 0, Answering: 0}, FailedRequest: m.config.Etcd.Failures(),
+		Peers: map[string]int{Alive: 0, Silent: 0, Answering: 0}, FailedRequests: m.config.Etcd.Failures(),
 	}
 	for _, p := range m.peers.All() {
 		c.Peers[stateOf(p, true)]++

@@ -193,3 +193,22 @@ func ofStore(s Snapshot) []exposition.Family {
 	}
 	return []exposition.Family{took, by(counter("ndp6_store_write_errors_total", "Writes to the store that did not succeed.", "store"), failed)}
 }
+
+// ofCluster returns nothing for a host on its own.
+func ofCluster(s Snapshot) []exposition.Family {
+	c := s.Cluster
+	if c == nil {
+		return nil
+	}
+	up := 0
+	if c.Connected {
+		up = 1
+	}
+	return []exposition.Family{
+		only(gauge("ndp6_etcd_up", "1 while etcd answers."), up),
+		only(counter("ndp6_etcd_request_errors_total", "Requests that no member of etcd answered, or that etcd refused."), c.FailedRequests),
+		only(gauge("ndp6_cluster_blocks", "Blocks of shared bases that this host's networks have."), c.Blocks),
+		by(gauge("ndp6_peers", "Other hosts: with a lease (alive), without (silent), and those that answered on the link then (answering).", "state"), c.Peers),
+		only(gauge("ndp6_peer_blocks_refused", "Blocks of other hosts that no route leads to, as they overlap others."), c.Refused),
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/ndp6/ndp6/driver/reconcile"
 	"github.com/ndp6/ndp6/ipam"
 	"github.com/ndp6/ndp6/netutil/nft"
+	"github.com/ndp6/ndp6/plugin/cluster"
 	"github.com/ndp6/ndp6/plugin/exposition"
 	"github.com/ndp6/ndp6/plugin/store"
 	"github.com/ndp6/ndp6/plugin/wire"
@@ -30,6 +31,8 @@ type Snapshot struct {
 	Drops map[string]nft.Counter
 	// Lasting and Boot are the writes to the two files of the store.
 	Lasting, Boot store.Writes
+	// Cluster is nil for a host on its own.
+	Cluster *cluster.Counts
 	// Errors is how often a part of a Snapshot could not be read.
 	Errors uint64
 }
@@ -37,7 +40,7 @@ type Snapshot struct {
 // Families returns all metrics.
 func Families(s Snapshot) []exposition.Family {
 	var all []exposition.Family
-	for _, part := range []func(Snapshot) []exposition.Family{ofProcess, ofCalls, ofRecords, ofUplinks, ofHost, ofFirewall, ofStore} {
+	for _, part := range []func(Snapshot) []exposition.Family{ofProcess, ofCalls, ofRecords, ofUplinks, ofHost, ofFirewall, ofStore, ofCluster} {
 		all = append(all, part(s)...)
 	}
 	return all

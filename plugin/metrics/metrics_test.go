@@ -26,6 +26,7 @@ import (
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/netutil/responder"
+	"github.com/ndp6/ndp6/plugin/cluster"
 	"github.com/ndp6/ndp6/plugin/exposition"
 	"github.com/ndp6/ndp6/plugin/metrics"
 	"github.com/ndp6/ndp6/plugin/store"
@@ -73,6 +74,10 @@ func full() metrics.Snapshot {
 		Lasting: store.Writes{Failed: 29, Took: spread(1, 0, 0)},
 		Boot:    store.Writes{Took: spread(0, 1, 0)},
 		Errors:  30,
+		Cluster: &cluster.Counts{
+			Connected: true, Blocks: 31, Refused: 32, FailedRequests: 33,
+			Peers: map[string]int{cluster.Alive: 34, cluster.Silent: 35, cluster.Answering: 36},
+		},
 	}
 }
 

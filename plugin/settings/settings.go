@@ -61,6 +61,8 @@ type Settings struct {
 	// MetricsAddr is the TCP address and port that metrics are served on besides
 	// the local socket, as net.Listen takes it; empty for none.
 	MetricsAddr string
+	// Etcd makes the host a member of a cluster, where it has endpoints.
+	Etcd Etcd
 
 	LogLevel  slog.Level
 	LogFormat LogFormat
@@ -119,15 +121,22 @@ func Read(fs *pflag.FlagSet, getenv func(string) string) (Settings, error) {
 			value = v
 		}
 		if err := t.set(&s, value); err != nil {
-			errs = append(errs, fmt.Errorf("--%s (%s) %q: %w", t.flag, t.env, value, err))
+			shown := fmt.Sprintf(" %q", value)
+			if t.hidden {
+				shown = ""
+			}
+			errs = append(errs, fmt.Errorf("--%s (%s)%s: %w", t.flag, t.env, shown, err))
 		}
 	}
 	if s.Responder == plan.AnswerKernel && s.NASource != plan.SourceAuto {
 		errs = append(errs, fmt.Errorf("--na-source (NDP6_NA_SOURCE) %q: not with --responder %s, which chooses by itself: leave it at %s, or choose --responder %s",
 			s.NASource, s.Responder, plan.SourceAuto, plan.AnswerBPF))
 	}
-	if len(errs) > 0 {
-		return Settings{}, errors.Join(errs...)
+	if len(errs) == 0 {
+		errs = append(errs, s.Etcd.check())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Settings{}, err
 	}
 	return s, nil
 }

@@ -50,6 +50,7 @@ func defaults(change func(*settings.Settings)) settings.Settings {
 		PoolSource:   source.Auto,
 		ResyncPeriod: time.Minute,
 		DockerSocket: "/run/docker.sock",
+		Etcd:         settings.Etcd{Lease: time.Minute, Hold: time.Minute},
 	}
 	if change != nil {
 		change(&s)
@@ -70,7 +71,8 @@ func TestRead(t *testing.T) {
 		},
 		{
 			name: "every flag",
-			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --announce endpoint --route-protocol 200 --sysctls check --sysctl-dir /hostnet --sysctl-dropin /run/z.conf --responder bpf --na-source target --firewalld ignore --docker-socket /run/d.sock --metrics-addr 127.0.0.1:9166 --resync-period 1s --log-level debug --log-format json",
+			args: "--socket /run/a.sock --state-dir /srv/ndp6 --uplink eth1 --pools 2001:db8:1::/64 --ipv4-pools 10.1.0.0/16,10.2.0.0/16 --pool-source ula --prefix-len 64 --iid name --announce endpoint --route-protocol 200 --sysctls check --sysctl-dir /hostnet --sysctl-dropin /run/z.conf --responder bpf --na-source target --firewalld ignore --docker-socket /run/d.sock --metrics-addr 127.0.0.1:9166 --resync-period 1s --log-level debug --log-format json " +
+				"--etcd https://a.example:2379 --etcd https://[2001:db8::1]:2379 --etcd-ca /ca --etcd-cert /cert --etcd-key /key --etcd-user box --etcd-password-file /secret --etcd-lease 10s --peer-hold 20s --host-id box1",
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock"},
 				StateDir:  "/srv/ndp6",
@@ -96,6 +98,12 @@ func TestRead(t *testing.T) {
 				ResyncPeriod: time.Second,
 				DockerSocket: "/run/d.sock",
 				MetricsAddr:  "127.0.0.1:9166",
+
+				Etcd: settings.Etcd{
+					Endpoints: []string{"https://a.example:2379", "https://[2001:db8::1]:2379"},
+					CA:        "/ca", Cert: "/cert", Key: "/key", User: "box", PasswordFile: "/secret", HostID: "box1",
+					Lease: 10 * time.Second, Hold: 20 * time.Second,
+				},
 			},
 		},
 		{
@@ -104,6 +112,8 @@ func TestRead(t *testing.T) {
 				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
 				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_POOL_SOURCE": "routed", "NDP6_PREFIX_LEN": "96", "NDP6_IID": "packed", "NDP6_ANNOUNCE": "endpoint", "NDP6_ROUTE_PROTOCOL": "200",
 				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_SYSCTL_DROPIN": "/run/z.conf", "NDP6_RESPONDER": "auto", "NDP6_NA_SOURCE": "link-local", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_METRICS_ADDR": "[::1]:9166", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
+				"NDP6_ETCD": "http://192.0.2.1:2379, http://192.0.2.2:2379", "NDP6_ETCD_CA": "/ca", "NDP6_ETCD_CERT": "/cert", "NDP6_ETCD_KEY": "/key", "NDP6_ETCD_USER": "box", "NDP6_ETCD_PASSWORD_FILE": "/secret",
+				"NDP6_ETCD_LEASE": "2s", "NDP6_PEER_HOLD": "1s", "NDP6_HOST_ID": "box1",
 			},
 			want: settings.Settings{
 				Sockets:   []string{"/run/a.sock", "/run/b.sock"},
@@ -129,6 +139,12 @@ func TestRead(t *testing.T) {
 				PoolSource:   source.Routed,
 				ResyncPeriod: 150 * time.Second,
 				MetricsAddr:  "[::1]:9166",
+
+				Etcd: settings.Etcd{
+					Endpoints: []string{"http://192.0.2.1:2379", "http://192.0.2.2:2379"},
+					CA:        "/ca", Cert: "/cert", Key: "/key", User: "box", PasswordFile: "/secret", HostID: "box1",
+					Lease: 2 * time.Second, Hold: time.Second,
+				},
 			},
 		},
 		{
@@ -230,6 +246,14 @@ func TestBadValues(t *testing.T) {
 		{"metrics on any port", "metrics-addr", "127.0.0.1:0", `--metrics-addr (NDP6_METRICS_ADDR) "127.0.0.1:0": port 0 is another one at each start: want [::1]:9166, 127.0.0.1:9166, or :9166 for all addresses`},
 		{"metrics on a group", "metrics-addr", "[ff02::1]:9166", `--metrics-addr (NDP6_METRICS_ADDR) "[ff02::1]:9166": ff02::1 is no address of a host: want [::1]:9166, 127.0.0.1:9166, or :9166 for all addresses`},
 		{"metrics on a service", "metrics-addr", ":http", `--metrics-addr (NDP6_METRICS_ADDR) ":http": "http" is not a port from 1 to 65535: want [::1]:9166, 127.0.0.1:9166, or :9166 for all addresses`},
+		{"etcd without a scheme", "etcd", "192.0.2.1:2379", `--etcd (NDP6_ETCD): not a URL: want a URL such as https://192.0.2.1:2379`},
+		{"etcd without a port", "etcd", "https://a.example", `--etcd (NDP6_ETCD): "https://a.example" has no port: want a URL such as https://192.0.2.1:2379`},
+		{"etcd with a path", "etcd", "https://a.example:2379/v3", `--etcd (NDP6_ETCD): "https://a.example:2379/v3": want a URL such as https://192.0.2.1:2379`},
+		{"etcd with a password", "etcd", "https://box:secret@a.example:2379", `--etcd (NDP6_ETCD): a URL has a user: give --etcd-user and --etcd-password-file`},
+		{"relative authority", "etcd-ca", "ca.pem", `--etcd-ca (NDP6_ETCD_CA) "ca.pem": path "ca.pem" is not absolute: want one that starts with /`},
+		{"authority without etcd", "etcd-ca", "/ca", `--etcd-ca (NDP6_ETCD_CA) "/ca": give --etcd (NDP6_ETCD) as well`},
+		{"short lease", "etcd-lease", "1s", `--etcd-lease (NDP6_ETCD_LEASE) "1s": too short: want at least 2s`},
+		{"host id", "host-id", "a/b", `--host-id (NDP6_HOST_ID) "a/b": want 1 to 64 letters, digits, dots, dashes and underscores, such as a machine-id(5)`},
 		{"level", "log-level", "INFO+2", `--log-level (NDP6_LOG_LEVEL) "INFO+2": want one of debug, info, warn, error`},
 		{"format", "log-format", "xml", `--log-format (NDP6_LOG_FORMAT) "xml": want one of text, json`},
 	} {
@@ -247,6 +271,11 @@ func TestBadValues(t *testing.T) {
 	t.Run("source of the kernel's answers", func(t *testing.T) {
 		_, err := read([]string{"--responder=kernel", "--na-source=target"}, nil)
 		checkError(t, err, `--na-source (NDP6_NA_SOURCE) "target": not with --responder kernel, which chooses by itself: leave it at auto, or choose --responder bpf`)
+	})
+	t.Run("halves", func(t *testing.T) {
+		_, err := read([]string{"--etcd=http://192.0.2.1:2379", "--etcd-cert=/cert", "--etcd-user=box"}, nil)
+		checkError(t, err, `--etcd-cert (NDP6_ETCD_CERT) "/cert": give --etcd-key (NDP6_ETCD_KEY) as well
+--etcd-user (NDP6_ETCD_USER) "box": give --etcd-password-file (NDP6_ETCD_PASSWORD_FILE) as well`)
 	})
 	t.Run("all at once", func(t *testing.T) {
 		_, err := read([]string{"--iid=x", "--sysctls=y"}, nil)
@@ -303,6 +332,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("prefix-len", "64")
 	f.Add("log-level", "debug")
 	f.Add("resync-period", "1h")
+	f.Add("etcd", "https://a.example:2379")
 	f.Fuzz(func(t *testing.T, flag, value string) {
 		s, err := read([]string{"--" + flag + "=" + value}, nil)
 		if err != nil {

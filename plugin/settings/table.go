@@ -17,12 +17,18 @@ type setting struct {
 	placeholder string // stands for the value in the reference
 	value       string // the default
 	list        bool   // the flag may be given several times
+	hidden      bool   // errors do not show the value
 	title       string // one line
 	more        string // what the title leaves open
 	set         func(*Settings, string) error
 }
 
 func table() []setting {
+	return append(hostTable(), etcdTable()...)
+}
+
+// hostTable are the settings that matter without a cluster.
+func hostTable() []setting {
 	return []setting{
 		{
 			flag: "socket", env: "NDP6_SOCKET", placeholder: "PATH,...", list: true,

@@ -38,6 +38,10 @@ func CheckBase(base netip.Prefix, bits int) error {
 // for what may come.
 const reserved = 4
 
+// numbered is the length of the first part of a link's prefix that people number
+// hosts and routers in.
+const numbered = 80
+
 // Choose returns the block of base that a host claims next: the first that
 // overlaps none of busy, from an index on that is made of the host's id, so that
 // hosts rarely meet and one host finds the same again. Without one it returns
@@ -47,7 +51,11 @@ func Choose(base netip.Prefix, bits int, host string, busy []netip.Prefix) (neti
 	if count < reserved {
 		return inet.FreeSubnet(base, bits, 0, 0, busy)
 	}
-	busy = append([]netip.Prefix{inet.Subnet(base, bits, count-1)}, busy...)
+	first := bits
+	if base.Bits() < numbered {
+		first = min(bits, numbered)
+	}
+	busy = append([]netip.Prefix{netip.PrefixFrom(base.Addr(), first), inet.Subnet(base, bits, count-1)}, busy...)
 	return inet.FreeSubnet(base, bits, 1, start(base, host, count), busy)
 }
 

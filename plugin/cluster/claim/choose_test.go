@@ -90,3 +90,16 @@ func TestCheckBase(t *testing.T) {
 		})
 	}
 }
+
+// People number hosts and routers at the start of a link's prefix.
+func TestChooseLeavesTheStart(t *testing.T) {
+	t.Parallel()
+	base, start := netip.MustParsePrefix("2001:db8::/64"), netip.MustParsePrefix("2001:db8::/80")
+	rapid.Check(t, func(t *rapid.T) {
+		bits := rapid.IntRange(66, 110).Draw(t, "bits")
+		p, ok := claim.Choose(base, bits, rapid.StringMatching(`[a-f0-9]{8}`).Draw(t, "host"), nil)
+		if !ok || p.Overlaps(start) {
+			t.Errorf("chose %s, %t", p, ok)
+		}
+	})
+}

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -49,6 +51,7 @@ var lastPort atomic.Int32
 type Server struct {
 	// URL is where clients reach it.
 	URL  string
+	port int32
 	args []string
 	log  string
 	cmd  *exec.Cmd
@@ -61,6 +64,13 @@ func Start(tb testing.TB, args ...string) *Server {
 	if os.Getenv(inside) == "" {
 		nettest.Unavailable(tb, "etcd needs root and a network namespace of its own")
 	}
+	return StartAt(tb, "127.0.0.1", args...)
+}
+
+// StartAt is Start for a test that is in a namespace of nettest, in which host
+// is an address.
+func StartAt(tb testing.TB, host string, args ...string) *Server {
+	tb.Helper()
 	if _, err := exec.LookPath("etcd"); err != nil {
 		nettest.Unavailable(tb, "etcd is not installed: it is in the package etcd-server")
 	}
@@ -72,7 +82,7 @@ func Start(tb testing.TB, args ...string) *Server {
 			scheme = "https"
 		}
 	}
-	s := &Server{URL: fmt.Sprintf("%s://127.0.0.1:%d", scheme, port), log: filepath.Join(dir, "log")}
+	s := &Server{URL: scheme + "://" + net.JoinHostPort(host, fmt.Sprint(port)), port: port, log: filepath.Join(dir, "log")}
 	peer := fmt.Sprintf("http://127.0.0.1:%d", port+1)
 	s.args = append([]string{
 		"--name=one", "--data-dir=" + filepath.Join(dir, "data"), "--logger=zap", "--log-level=error",
@@ -98,22 +108,23 @@ func (s *Server) Restart(tb testing.TB) {
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); ; {
-		text, _ := os.ReadFile("/proc/net/tcp")
-		if bytes.Contains(text, fmt.Appendf(nil, " 0100007F:%04X 00000000:0000 0A", s.port())) {
-			return
-		}
+	for end := time.Now().Add(20 * time.Second); !s.listens(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			text, _ := os.ReadFile(s.log)
 			tb.Fatalf("etcd does not listen on %s:\n%s", s.URL, text)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-func (s *Server) port() (port int) {
-	_, _ = fmt.Sscanf(s.URL[strings.LastIndex(s.URL, ":")+1:], "%d", &port)
-	return port
+// listens looks for the port among those of the thread's namespace.
+func (s *Server) listens() bool {
+	listening := regexp.MustCompile(fmt.Sprintf(`:%04X 0+:0000 0A`, s.port))
+	for _, family := range []string{"tcp", "tcp6"} {
+		if text, err := os.ReadFile("/proc/thread-self/net/" + family); err == nil && listening.Match(text) {
+			return true
+		}
+	}
+	return false
 }
 
 // Kill ends the etcd without a word.
