@@ -164,12 +164,17 @@ namespaces. All of it again, in about a quarter of an hour, as root on Debian:
 Every value is in [results.json](results.json). Any other program that answers solicitations can be put beside these:
 
     make bench ARGS="-parts solicit -responder-command 'ndpresponder -i {link} -n {prefix}'"
+
+Without -write the tables go to the terminal alone, and what -parts does not name stays on the page as it is.
 `
 
 // Markdown is the document.
 func (p Page) Markdown() string {
 	var b strings.Builder
 	b.WriteString(preamble)
+	if len(p.Parts) == 0 {
+		b.WriteString("\nNothing is measured yet.\n")
+	}
 	for _, part := range p.Parts {
 		fmt.Fprintf(&b, "\n## %s\n\n", part.Title)
 		for _, text := range part.Text {

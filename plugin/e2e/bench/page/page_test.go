@@ -73,6 +73,20 @@ func TestRead(t *testing.T) {
 	}
 }
 
+func TestEmpty(t *testing.T) {
+	dir := t.TempDir()
+	if err := (page.Page{}).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := page.Read(dir); err != nil || len(got.Parts) != 0 {
+		t.Errorf("read again: got %v, %v", got, err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil || !strings.Contains(string(text), "Nothing is measured yet.") {
+		t.Errorf("an empty page does not say so: %v\n%s", err, text)
+	}
+}
+
 // TestWith keeps what was not measured again, and nothing that is measured no more.
 func TestWith(t *testing.T) {
 	old := page.Page{Parts: []page.Part{part("a", "old"), part("b", "old"), part("gone", "old")}}
