@@ -134,6 +134,9 @@ func TestModel(t *testing.T) {
 			// Most of it is right, so that the rest decides.
 			mostly := func(name string) bool { return rapid.IntRange(0, 4).Draw(rt, fmt.Sprint(name, i)) > 0 }
 			s := usual()
+			if !mostly("resolution") {
+				s = probe()
+			}
 			if !mostly("multicast") {
 				s.to, s.dst = ourMAC, target
 			}
