@@ -56,7 +56,7 @@ enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
 
 struct __sk_buff {
 	u32 len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, vlan_proto, priority;
-	u32 ingress_ifindex, ifindex, tc_index, cb[5], hash, tc_classid, data, data_end;
+	u32 ingress_ifindex, ifindex, tc_index, cb[5], hash, tc_classid;
 };
 
 struct bpf_fib_lookup {
@@ -76,7 +76,6 @@ static long (*bpf_redirect)(u32 ifindex, u64 flags) = (void *)23;
 static long (*bpf_skb_load_bytes)(const struct __sk_buff *skb, u32 offset, void *to, u32 len) = (void *)26;
 static s64 (*bpf_csum_diff)(const void *from, u32 from_size, const void *to, u32 to_size, u32 seed) = (void *)28;
 static long (*bpf_skb_change_tail)(struct __sk_buff *skb, u32 len, u64 flags) = (void *)38;
-static long (*bpf_skb_pull_data)(struct __sk_buff *skb, u32 len) = (void *)39;
 static long (*bpf_fib_lookup)(void *ctx, struct bpf_fib_lookup *params, int plen, u32 flags) = (void *)69;
 
 #endif

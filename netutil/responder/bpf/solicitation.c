@@ -4,8 +4,9 @@
  * Answers neighbor solicitations at the ingress of a link (RFC 4861 7.2.8).
  *
  * It loads on Linux 5.4: loops are unrolled, there is no CO-RE, and nothing
- * that came later. It needs CAP_BPF and CAP_NET_ADMIN only, so it compares and
- * subtracts no pointers but those to the end of the packet.
+ * that came later. It needs CAP_BPF and CAP_NET_ADMIN only. Without CAP_PERFMON
+ * old kernels compare no pointers, not even with the end of the packet, so it
+ * copies what it reads.
  */
 #include "kernel.h"
 
@@ -65,25 +66,19 @@ struct eth {
 	u16 type;
 };
 
-struct ip {
+/* A solicitation, with its fields where the stack's alignment wants them. */
+struct solicitation {
+	u16 pad;
+	struct eth eth;
 	u32 version;
 	u16 length;
 	u8 next, hop_limit;
 	struct addr src, dst;
-} __attribute__((packed));
-
-struct icmp {
 	u8 type, code;
 	u16 checksum;
-	u32 flags;
+	u32 reserved;
 	struct addr target;
-} __attribute__((packed));
-
-struct solicitation {
-	struct eth eth;
-	struct ip ip;
-	struct icmp icmp;
-} __attribute__((packed));
+};
 
 /* An advertisement, with its fields where the stack's alignment wants them. */
 struct advertisement {
@@ -100,7 +95,7 @@ struct advertisement {
 	u8 option, units, mac[6];
 };
 
-#define NA_OFFSET ETH_SIZE + IP_SIZE
+#define HEADERS (ETH_SIZE + IP_SIZE)
 #define NA_SIZE (NS_SIZE + UNIT)
 
 /* A solicitation with its pseudo-header (RFC 8200 8.1). */
@@ -348,103 +343,87 @@ static inline int answer(struct __sk_buff *skb, const struct answer *ours, const
 	sum = bpf_csum_diff(0, 0, &a.type, NA_SIZE, fold(sum));
 	a.checksum = ~fold(sum);
 
-	if (bpf_skb_change_tail(skb, NA_OFFSET + NA_SIZE, 0))
+	if (bpf_skb_change_tail(skb, HEADERS + NA_SIZE, 0))
 		return TC_ACT_UNSPEC;
-	if (bpf_skb_store_bytes(skb, 0, &a.eth, NA_OFFSET + NA_SIZE, BPF_F_RECOMPUTE_CSUM))
+	if (bpf_skb_store_bytes(skb, 0, &a.eth, HEADERS + NA_SIZE, BPF_F_RECOMPUTE_CSUM))
 		return TC_ACT_SHOT;
 	count(what);
 	return bpf_redirect(skb->ifindex, 0);
 }
 
 /* What becomes of a solicitation for a target. */
-static inline int known(struct __sk_buff *skb, const struct answer *ours, struct solicitation *p)
+static inline int known(struct __sk_buff *skb, const struct answer *ours, const struct solicitation *s)
 {
 	/* RFC 4861 7.1.1, in its order. */
-	if (p->ip.hop_limit != 255)
+	if (s->hop_limit != 255)
 		return drop(DROP_HOP_LIMIT);
-	if (p->icmp.code)
+	if (s->code)
 		return drop(DROP_CODE);
-	u64 len = net16(p->ip.length);
+	u64 len = net16(s->length);
 	if (len < NS_SIZE || len % UNIT)
 		return drop(DROP_LENGTH);
 	if (len > MAX_SIZE)
 		return TC_ACT_UNSPEC;
 
-	u8 mac[6];
-	copy(mac, p->eth.src, 6);
 	u32 zero = 0;
 	struct message *m = bpf_map_lookup_elem(&scratch, &zero);
 	if (!m)
 		return TC_ACT_UNSPEC;
-	/* Less than the header says: the kernel discards it. */
-	if (bpf_skb_load_bytes(skb, ETH_SIZE + 8, m, 2 * sizeof(struct addr)))
-		return TC_ACT_UNSPEC;
+	m->src = s->src;
+	m->dst = s->dst;
 	m->length = net32(len);
 	m->next = net32(IPPROTO_ICMPV6);
 	u64 more = len - NS_SIZE;
 	masked(more);
-	if (bpf_skb_load_bytes(skb, ETH_SIZE + IP_SIZE, m->icmp, NS_SIZE + more))
+	/* Less than the header says: the kernel discards it. */
+	if (bpf_skb_load_bytes(skb, HEADERS, m->icmp, NS_SIZE + more))
 		return TC_ACT_UNSPEC;
 	more = len - NS_SIZE;
 	masked(more);
 	if (fold(bpf_csum_diff(0, 0, (void *)m, PSEUDO_SIZE + NS_SIZE + more, 0)) != 0xffff)
 		return drop(DROP_CHECKSUM);
 
-	struct addr src = m->src, dst = m->dst, target;
-	copy(&target, m->icmp + 8, sizeof(target));
-	int probe = unspecified(&src), found = 0;
-	if (src.b[0] == 0xff)
+	u8 mac[6];
+	copy(mac, s->eth.src, 6);
+	int probe = unspecified(&s->src), found = 0;
+	if (s->src.b[0] == 0xff)
 		return drop(DROP_SOURCE);
-	if (probe && !group(&dst))
+	if (probe && !group(&s->dst))
 		return drop(DROP_DESTINATION);
 	if (options(m, len, mac, &found) != DONE || (probe && found))
 		return drop(DROP_OPTION);
 
 	/* Who sends elsewhere asks somebody else: the kernel knows whether that is the host. */
-	int multicast = group(&dst) && dst.w[3] == (target.w[3] | net32(0xff000000));
-	if (!multicast && !same(&dst, &target))
+	int multicast = group(&s->dst) && s->dst.w[3] == (s->target.w[3] | net32(0xff000000));
+	if (!multicast && !same(&s->dst, &s->target))
 		return TC_ACT_UNSPEC;
-	return answer(skb, ours, &src, &target, mac, probe ? ANSWER_PROBE : multicast ? ANSWER_MULTICAST : ANSWER_UNICAST);
+	return answer(skb, ours, &s->src, &s->target, mac, probe ? ANSWER_PROBE : multicast ? ANSWER_MULTICAST : ANSWER_UNICAST);
 }
 
 SEC("tc")
 int ndp6(struct __sk_buff *skb)
 {
-	struct solicitation *p = (void *)(long)skb->data;
-	if ((void *)&p->icmp > (void *)(long)skb->data_end) {
-		if (skb->len < sizeof(*p) || bpf_skb_pull_data(skb, sizeof(*p)))
-			return TC_ACT_UNSPEC;
-		p = (void *)(long)skb->data;
-		if ((void *)&p->icmp > (void *)(long)skb->data_end)
-			return TC_ACT_UNSPEC;
-	}
-	/* RFC 6980: what comes in fragments is none. Other headers in front of it are the kernel's to read. */
-	if (p->ip.next != IPPROTO_ICMPV6 || p->eth.type != net16(ETH_P_IPV6) || (net32(p->ip.version) >> 28) != 6)
+	/* Nearly all packets end here. */
+	u8 next;
+	if (bpf_skb_load_bytes(skb, ETH_SIZE + 6, &next, 1) || next != IPPROTO_ICMPV6)
 		return TC_ACT_UNSPEC;
-	if ((void *)(p + 1) > (void *)(long)skb->data_end) {
-		if (skb->len < sizeof(*p) || bpf_skb_pull_data(skb, sizeof(*p)))
-			return TC_ACT_UNSPEC;
-		p = (void *)(long)skb->data;
-		if ((void *)(p + 1) > (void *)(long)skb->data_end)
-			return TC_ACT_UNSPEC;
-	}
-	if (p->icmp.type != SOLICITATION || skb->vlan_present || skb->pkt_type == PACKET_OTHERHOST)
+	/* RFC 6980: what comes in fragments is none. Other headers in front of it are the kernel's to read. */
+	struct solicitation s;
+	if (bpf_skb_load_bytes(skb, 0, &s.eth, HEADERS + NS_SIZE))
+		return TC_ACT_UNSPEC;
+	if (s.type != SOLICITATION || s.eth.type != net16(ETH_P_IPV6) || (net32(s.version) >> 28) != 6)
+		return TC_ACT_UNSPEC;
+	if (skb->vlan_present || skb->pkt_type == PACKET_OTHERHOST)
 		return TC_ACT_UNSPEC;
 
 	u32 zero = 0;
 	struct answer *ours = bpf_map_lookup_elem(&answers, &zero);
-	if (!ours)
-		return TC_ACT_UNSPEC;
 	/* What a loop on the link brings back asks nobody. */
-	if (same_mac(p->eth.src, ours->mac))
+	if (!ours || same_mac(s.eth.src, ours->mac))
 		return TC_ACT_UNSPEC;
-
-	struct addr src, target;
-	copy(&src, &p->ip.src, sizeof(src));
-	copy(&target, &p->icmp.target, sizeof(target));
-	if (!bpf_map_lookup_elem(&targets, &target))
-		return unknown(skb, &src, &target);
-	return known(skb, ours, p);
+	if (!bpf_map_lookup_elem(&targets, &s.target))
+		return unknown(skb, &s.src, &s.target);
+	return known(skb, ours, &s);
 }
 
 /* Dual licensed, because the kernel lends bpf_fib_lookup to none else, and before 5.8 not even its clock. */
