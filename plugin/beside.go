@@ -45,6 +45,9 @@ func newAdmin(s settings.Settings, p parts, tcp net.Listener, open *closers) []t
 		Status:  func(ctx context.Context) (admin.Status, error) { return p.status(ctx, started) },
 		Metrics: metrics.NewHandler(func() (metrics.Snapshot, error) { return p.measure(started) }, p.log),
 	}
+	if p.member.Member != nil {
+		server.Cluster = p.member
+	}
 	var tasks []task
 	if tcp != nil {
 		tasks = append(tasks, func(ctx context.Context) error { return server.RunMetrics(ctx, tcp) })

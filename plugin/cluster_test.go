@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ndp6/ndp6/plugin/admin"
 	"github.com/ndp6/ndp6/plugin/cluster"
 )
 
@@ -139,6 +140,25 @@ func TestCluster(t *testing.T) {
 		}
 	})
 
+	step("claims", func() {
+		known, err := admin.GetClaims(t.Context(), c.hosts[1].dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range known.Claims {
+			i := slices.Index(prefixes, one.Prefix.String())
+			if i < 0 || one.Host != c.hosts[i].name || !one.Alive || one.Unused {
+				t.Errorf("claim %+v", one)
+			}
+		}
+		if len(known.Claims) != len(prefixes) {
+			t.Errorf("%d claims, want %d", len(known.Claims), len(prefixes))
+		}
+		if r, err := admin.Reap(t.Context(), c.hosts[1].dir, "host0"); err == nil || !strings.Contains(err.Error(), "it is alive") {
+			t.Errorf("a host that is alive is reaped: %+v, %v", r, err)
+		}
+	})
+
 	step("host leaves", func() {
 		h := c.hosts[2]
 		h.must("NetworkDriver.Leave", object{"NetworkID": "web", "EndpointID": "box2"}, nil)
@@ -147,6 +167,10 @@ func TestCluster(t *testing.T) {
 		t.Logf("withdrawn %s later", took)
 		if took >= labLease {
 			t.Errorf("withdrawn %s after the host left, as if it had said nothing", took)
+		}
+		r, err := admin.Reap(t.Context(), c.hosts[1].dir, "host2")
+		if err != nil || len(r.Freed) != 1 || r.Freed[0].String() != prefixes[2] {
+			t.Errorf("reaped %+v, %v", r, err)
 		}
 	})
 }

@@ -89,6 +89,8 @@ type Server struct {
 	Status func(ctx context.Context) (Status, error)
 	// Metrics answers with the metrics; nil for none.
 	Metrics http.Handler
+	// Cluster answers for the cluster; nil for a host on its own.
+	Cluster Cluster
 	Log     *slog.Logger
 }
 
@@ -96,6 +98,8 @@ type Server struct {
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, s.status)
+	mux.HandleFunc("GET "+claimsPath, s.claims)
+	mux.HandleFunc("POST "+reapPath, s.reap)
 	if s.Metrics != nil {
 		mux.Handle("GET "+metricsPath, s.Metrics)
 	}
@@ -142,12 +146,16 @@ type failure struct {
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	reply(w, r, func(ctx context.Context) (any, error) { return s.Status(ctx) })
+}
+
+// reply answers with what do returns.
+func reply(w http.ResponseWriter, r *http.Request, do func(context.Context) (any, error)) {
 	ctx, cancel := context.WithTimeout(r.Context(), deadline)
 	defer cancel()
-	var body any
 	code := http.StatusOK
-	status, err := s.Status(ctx)
-	if body = status; err != nil {
+	body, err := do(ctx)
+	if err != nil {
 		code, body = http.StatusInternalServerError, failure{Error: err.Error()}
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -157,22 +165,32 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 
 // Get asks the ndp6 with this state directory for its status.
 func Get(ctx context.Context, stateDir string) (Status, error) {
-	socket := Socket(stateDir)
-	s, err := get(ctx, socket)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return Status{}, fmt.Errorf("no ndp6 serves %s: start one with ndp6 serve or docker plugin enable, or name its --state-dir", socket)
-	case errors.Is(err, fs.ErrPermission):
-		return Status{}, fmt.Errorf("ask ndp6 at %s: %w: only root may", socket, fs.ErrPermission)
-	case err != nil:
-		return Status{}, fmt.Errorf("ask ndp6 at %s: %w", socket, err)
-	case s.Schema != Schema:
-		return Status{}, fmt.Errorf("ndp6 at %s answers in form %d, this command reads form %d: use the command of the version that runs", socket, s.Schema, Schema)
+	var s Status
+	if err := ask(ctx, stateDir, http.MethodGet, statusPath, &s); err != nil {
+		return Status{}, err
+	}
+	if s.Schema != Schema {
+		return Status{}, fmt.Errorf("ndp6 at %s answers in form %d, this command reads form %d: use the command of the version that runs", Socket(stateDir), s.Schema, Schema)
 	}
 	return s, nil
 }
 
-func get(ctx context.Context, socket string) (Status, error) {
+// ask asks the ndp6 with this state directory.
+func ask(ctx context.Context, stateDir, method, path string, answer any) error {
+	socket := Socket(stateDir)
+	err := askAt(ctx, socket, method, path, answer)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no ndp6 serves %s: start one with ndp6 serve or docker plugin enable, or name its --state-dir", socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("ask ndp6 at %s: %w: only root may", socket, fs.ErrPermission)
+	case err != nil:
+		return fmt.Errorf("ask ndp6 at %s: %w", socket, err)
+	}
+	return nil
+}
+
+func askAt(ctx context.Context, socket, method, path string, answer any) error {
 	client := http.Client{
 		Timeout: deadline + drain,
 		Transport: &http.Transport{
@@ -182,16 +200,16 @@ func get(ctx context.Context, socket string) (Status, error) {
 			},
 		},
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://ndp6"+statusPath, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, method, "http://ndp6"+path, http.NoBody)
 	if err != nil {
-		return Status{}, err
+		return err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
 		if urlErr, ok := errors.AsType[*url.Error](err); ok {
 			err = urlErr.Err
 		}
-		return Status{}, err
+		return err
 	}
 	defer resp.Body.Close()
 	body := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer))
@@ -200,13 +218,12 @@ func get(ctx context.Context, socket string) (Status, error) {
 		if err := body.Decode(&f); err != nil || f.Error == "" {
 			f.Error = resp.Status
 		}
-		return Status{}, errors.New(f.Error)
+		return errors.New(f.Error)
 	}
-	var s Status
-	if err := body.Decode(&s); err != nil {
-		return Status{}, fmt.Errorf("decode the answer: %w", err)
+	if err := body.Decode(answer); err != nil {
+		return fmt.Errorf("decode the answer: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
 // Read reads a Status that was kept as JSON.

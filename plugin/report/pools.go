@@ -53,7 +53,7 @@ func writeOthers(b *strings.Builder, networks []driver.NetworkStatus, known []ip
 // writeOrigin writes where a pool came from and how full it is.
 func writeOrigin(b *strings.Builder, p ipam.PoolStatus) {
 	text := "from " + p.Source
-	if p.Source == "given" || p.Source == "rebuilt" {
+	if p.Source == "given" || p.Source == "rebuilt" || p.Source == "claimed" {
 		text = p.Source
 	}
 	text += fmt.Sprintf(", %d", p.Leases)

@@ -33,6 +33,7 @@ func Write(out io.Writer, s admin.Status) error {
 		b.WriteByte('\n')
 	}
 	writeUplinks(&b, s.Uplinks)
+	writeCluster(&b, s.Cluster)
 	writeOthers(&b, s.Networks, s.Pools)
 	writeDrops(&b, s.Drops)
 	writeFindings(&b, s)
@@ -110,6 +111,9 @@ func writeFindings(b *strings.Builder, s admin.Status) {
 	for _, w := range s.Warnings {
 		fmt.Fprintf(b, "warning of %s:\n    %s\n", owner(s, w.Owner), w.Text)
 	}
+	if s.Cluster != nil && s.Cluster.Trouble != "" {
+		fmt.Fprintf(b, "trouble with the cluster:\n    %s\n", s.Cluster.Trouble)
+	}
 	if len(s.Drift) > 0 {
 		b.WriteString("drift, to be repaired:\n")
 	}
@@ -130,6 +134,9 @@ func owner(s admin.Status, id string) string {
 	}
 	if i := slices.IndexFunc(s.Networks, func(n driver.NetworkStatus) bool { return n.ID == id }); i >= 0 {
 		return "network " + label(s.Networks[i].Name, id)
+	}
+	if host, ok := plan.PeerOf(id); ok {
+		return "peer " + host
 	}
 	name := ""
 	if i := slices.IndexFunc(s.Endpoints, func(e driver.EndpointStatus) bool { return e.ID == id }); i >= 0 {

@@ -33,7 +33,8 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(serveCommand(getenv), statusCommand(getenv), doctorCommand(getenv), versionCommand(), completionCommand(), manualCommand())
+	root.AddCommand(serveCommand(getenv), statusCommand(getenv), doctorCommand(getenv),
+		peersCommand(getenv), claimsCommand(getenv), versionCommand(), completionCommand(), manualCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ndp6/ndp6/plugin/admin"
+	"github.com/ndp6/ndp6/plugin/cluster"
 	"github.com/ndp6/ndp6/plugin/wire"
 )
 
@@ -70,10 +73,10 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // answer serves the status in a file, as an ndp6 with this state directory
-// would, until the script ends.
+// would, until the script ends. With a second file it knows those claims.
 func answer(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: answer state-dir status.json")
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: answer state-dir status.json [claims.json]")
 	}
 	var status admin.Status
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &status))
@@ -83,6 +86,11 @@ func answer(ts *testscript.TestScript, neg bool, args []string) {
 		Log:    slog.New(slog.DiscardHandler),
 		Status: func(context.Context) (admin.Status, error) { return status, nil },
 	}
+	if len(args) == 3 {
+		var known claims
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[2])), &known))
+		server.Cluster = known
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx, l) }()
@@ -90,6 +98,25 @@ func answer(ts *testscript.TestScript, neg bool, args []string) {
 		cancel()
 		ts.Check(<-done)
 	})
+}
+
+// claims are those in a file.
+type claims []cluster.Claimed
+
+// Claims implements admin.Cluster.
+func (c claims) Claims(context.Context) ([]cluster.Claimed, error) { return c, nil }
+
+// Reap implements admin.Cluster.
+func (c claims) Reap(_ context.Context, host string) (freed []netip.Prefix, err error) {
+	for _, one := range c {
+		switch {
+		case one.Host == host && one.Alive:
+			return nil, errors.New("it is alive")
+		case one.Host == host:
+			freed = append(freed, one.Prefix)
+		}
+	}
+	return freed, nil
 }
 
 // docker serves the answers in a file, by their paths, as a daemon's socket
