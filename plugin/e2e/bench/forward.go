@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/ndp6/ndp6/ipam/alloc"
@@ -17,96 +18,118 @@ import (
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
-// nameProxy is a host that answers unicast probes by the kernel's proxy.
-const nameProxy = "kernel proxy"
+const (
+	nameForward = "no proxy"
+	nameProxy   = "kernel proxy"
+)
 
-// A burden is what a host has to do beside forwarding.
-type burden struct {
-	name string
-	open func(b *bench, h *lab.Node, addrs []netip.Addr) error
-}
-
-func burdens() []burden {
-	all := []burden{{nameProxy, func(_ *bench, h *lab.Node, addrs []netip.Addr) error { return peer.Kernel(h, "eth0", addrs) }}}
-	if responder.Available() == nil {
-		all = append([]burden{{nameBPF, func(b *bench, h *lab.Node, addrs []netip.Addr) error {
-			r, err := peer.BPF(h, "eth0", addrs)
-			if err == nil {
-				b.later(r.Close)
-			}
-			return err
-		}}}, all...)
-	}
-	return all
+// forwarding is hosts that forward to a container each, and answer for
+// addresses beside.
+type forwarding struct {
+	*bench
+	paths     []*path
+	addrs     []netip.Addr // all that there will be
+	proxy     *lab.Node    // whose kernel has the entries
+	responder *responder.Responder
 }
 
 // measureForwarding compares forwarding by hosts that answer for few and for
 // many addresses.
 func measureForwarding(ctx context.Context, o options) (_ page.Part, err error) {
-	sizes, rounds := []int{0, 1000, 10_000, 30_000}, 15
+	sizes, rounds := []int{0, 1000, 10_000, 30_000}, 12
 	if o.short {
 		sizes, rounds = []int{0, 100}, 2
 	}
+	f := &forwarding{bench: new(bench)}
+	defer func() { err = errors.Join(err, f.close()) }()
+	if err := f.open(ctx, sizes[len(sizes)-1]); err != nil {
+		return page.Part{}, err
+	}
 	kinds := []load.Kind{load.Packets, load.TCPIn, load.Connections}
-	b := new(bench)
-	defer func() { err = errors.Join(err, b.close()) }()
-	if b.lab, err = lab.New(ctx, lab.Options{}); err != nil {
-		return page.Part{}, err
-	}
-	b.later(b.lab.Close)
-	if err := b.lab.Router.SetSysctl("net/ipv4/ip_local_port_range", "1024 65535"); err != nil {
-		return page.Part{}, err
-	}
-	row := func(bu burden, size int) string { return bu.name + ", " + sheet.Number(float64(size)) }
-	var paths []*path
-	for _, bu := range burdens() {
-		for _, size := range sizes {
-			p := &path{name: row(bu, size)}
-			paths = append(paths, p)
-			if err := b.forwarder(ctx, p, bu, 10+len(paths), size); err != nil {
-				return page.Part{}, fmt.Errorf("%s: %w", p.name, err)
-			}
-		}
-	}
-	rates, err := b.rates(ctx, paths, kinds, rounds, 80*time.Millisecond)
-	if err != nil {
-		return page.Part{}, err
-	}
-	table := page.Table{Table: rateTable("who answers, addresses", paths, kinds, rates)}
+	table := page.Table{Table: rateTable("who answers, addresses", nil, kinds, nil)}
 	lines := &chart.Lines{Title: "Forwarding small packets", Unit: "1,000 packets a CPU second, more is better", Axis: "addresses answered for"}
-	for _, bu := range burdens() {
-		series := chart.Series{Name: bu.name}
-		for i, size := range sizes {
-			series.Values = append(series.Values, rates[row(bu, size)][0].Median())
+	for _, p := range slices.Backward(f.paths) { // Ours has the first color.
+		lines.Series = append(lines.Series, chart.Series{Name: p.name})
+	}
+	before := 0
+	for _, size := range sizes {
+		if err := f.answer(f.addrs[before:size]); err != nil {
+			return page.Part{}, err
+		}
+		before = size
+		rates, err := f.rates(ctx, f.paths, kinds, rounds, 80*time.Millisecond)
+		if err != nil {
+			return page.Part{}, err
+		}
+		step := sheet.Number(float64(size))
+		lines.Steps = append(lines.Steps, step)
+		for i, p := range f.paths {
+			table.Rows = append(table.Rows, sheet.Row{Name: p.name + ", " + step, Cells: rates[p.name]})
+			series := &lines.Series[len(f.paths)-1-i]
+			series.Values = append(series.Values, rates[p.name][0].Median())
 			if i > 0 {
-				table.Ratios = append(table.Ratios, sheet.Ratio{Of: row(bu, size), To: row(bu, sizes[0])})
+				table.Ratios = append(table.Ratios, sheet.Ratio{Of: p.name + ", " + step, To: nameForward + ", " + step})
 			}
 		}
-		lines.Series = append(lines.Series, series)
-	}
-	for _, size := range sizes {
-		lines.Steps = append(lines.Steps, sheet.Number(float64(size)))
 	}
 	return page.Part{Tables: []page.Table{table}, Charts: []page.Chart{{Name: "forward", Lines: lines}}}, nil
 }
 
-// forwarder makes a host without rules that answers for a number of addresses,
-// and a container behind it.
-func (b *bench) forwarder(ctx context.Context, p *path, bu burden, number, size int) error {
-	host, err := b.lab.AddNode(ctx, fmt.Sprintf("forward%d", number), number)
+// open makes the hosts, which answer for nothing yet.
+func (f *forwarding) open(ctx context.Context, n int) (err error) {
+	if f.lab, err = lab.New(ctx, lab.Options{}); err != nil {
+		return err
+	}
+	f.later(f.lab.Close)
+	if err := f.lab.Router.SetSysctl("net/ipv4/ip_local_port_range", "1024 65535"); err != nil {
+		return err
+	}
+	// Packed addresses: the entries are as many as others, and their groups, which forwarding does not ask for, few.
+	if f.addrs, err = addresses(netip.MustParsePrefix("2001:db8:10:0:a::/80"), alloc.Packed, n); err != nil {
+		return err
+	}
+	if _, err := f.forwarder(ctx, nameForward); err != nil {
+		return err
+	}
+	if f.proxy, err = f.forwarder(ctx, nameProxy); err != nil {
+		return err
+	}
+	if err := peer.Kernel(f.proxy, "eth0"); err != nil || responder.Available() != nil {
+		return err
+	}
+	h, err := f.forwarder(ctx, nameBPF)
 	if err != nil {
 		return err
+	}
+	if f.responder, err = peer.BPF(h, "eth0", nil); err == nil {
+		f.later(f.responder.Close)
+	}
+	return err
+}
+
+// forwarder makes a host without rules, and a container behind it.
+func (f *forwarding) forwarder(ctx context.Context, name string) (*lab.Node, error) {
+	number := 10 + len(f.paths)
+	host, err := f.lab.AddNode(ctx, fmt.Sprintf("forward%d", number), number)
+	if err != nil {
+		return nil, err
 	}
 	if err := unhooked(host); err != nil {
+		return nil, err
+	}
+	p := &path{name: name}
+	f.paths = append(f.paths, p)
+	return host, f.bare(ctx, p, host, number)
+}
+
+// answer has the hosts answer for more addresses. The kernel has one table for
+// all namespaces, so the entries are made once, for the host that walks it.
+func (f *forwarding) answer(addrs []netip.Addr) error {
+	if err := peer.AddEntries(f.proxy, "eth0", addrs); err != nil {
 		return err
 	}
-	if err := b.bare(ctx, p, host, number); err != nil {
-		return err
+	if f.responder == nil {
+		return nil
 	}
-	// Packed addresses: the entries are as many, and their groups, which forwarding does not ask for, few.
-	addrs, err := addresses(netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d:0:a::/80", number)), alloc.Packed, size)
-	if err != nil {
-		return err
-	}
-	return bu.open(b, host, addrs)
+	return f.responder.Add(addrs...)
 }

@@ -46,9 +46,9 @@ func parts() []part {
 		},
 		{
 			"forward", "Forwarding by a host that answers for many addresses",
-			[]string{"The same way to a container through hosts without rules that answer for 0 to 30,000 addresses on their uplink. With " +
-				"`all.proxy_ndp=1`, which the kernel's proxy takes to answer unicast probes, every forwarded packet walks the table of its " +
-				"entries. Rates are by CPU time."},
+			[]string{"The same way to a container through hosts without rules: one that answers for nothing but itself, and others that answer for 0 to " +
+				"30,000 addresses on their uplink. With `all.proxy_ndp=1`, which the kernel's proxy takes to answer unicast probes, every " +
+				"forwarded packet walks the table of its entries. Rates are by CPU time."},
 			measureForwarding,
 		},
 		{

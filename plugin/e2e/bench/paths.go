@@ -72,12 +72,12 @@ func measurePaths(ctx context.Context, o options) (_ page.Part, err error) {
 
 // rates measures every kind on every path, in another order each round. Each
 // path has a sample for each kind, in gigabits or thousands a second.
-func (b *bench) rates(ctx context.Context, paths []*path, kinds []load.Kind, rounds int, duration time.Duration) (map[string][]stat.Sample, error) {
+func (b *bench) rates(ctx context.Context, paths []*path, kinds []load.Kind, rounds int, duration time.Duration) (_ map[string][]stat.Sample, err error) {
 	client, err := load.Start(ctx, "router", b.lab.Router.NetNS())
 	if err != nil {
 		return nil, err
 	}
-	b.later(client.Close)
+	defer func() { err = errors.Join(err, client.Close()) }()
 	type job struct {
 		path *path
 		kind int

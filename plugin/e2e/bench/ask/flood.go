@@ -15,15 +15,18 @@ import (
 // Flood is what came of many questions.
 type Flood struct {
 	Asked, Answered int
+	Wanted          int // questions by the rate; as many as Asked where that is 0
 	Elapsed         time.Duration
 	// CPU is the time of the thread that asked. On links between namespaces it
 	// does the work of those who answer in the kernel, too.
 	CPU time.Duration
 }
 
-// Share is how many of the questions were answered, at most all: who answers
-// one twice gains nothing.
-func (f Flood) Share() float64 { return min(1, float64(f.Answered)/float64(f.Asked)) }
+// Share is how many of the questions that were wanted were answered, at most
+// all: who answers one twice gains nothing. On links between namespaces the
+// thread that asks waits for those who answer in the kernel: a question that it
+// had no time for is one that they would have lost.
+func (f Flood) Share() float64 { return min(1, float64(f.Answered)/float64(f.Wanted)) }
 
 const batchSize = 64 // questions in one system call
 
@@ -113,6 +116,7 @@ func (l *Link) sendAll(frames [][frameSize]byte, rate int, duration time.Duratio
 			return f, os.NewSyscallError("sendmmsg", errno)
 		}
 	}
+	f.Wanted = max(f.Asked, int(duration.Seconds()*float64(rate)))
 	f.Elapsed, f.CPU = time.Since(start), cpuTime()-cpu
 	return f, nil
 }

@@ -3,9 +3,9 @@ package peer
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/kernel"
@@ -14,22 +14,22 @@ import (
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
-// Recipe has a host answer on a link as the documentation of Docker said: one
-// proxy entry for each address, and the one sysctl that it names.
-func Recipe(h *lab.Node, link string, addrs []netip.Addr) error {
-	return entries(h, link, addrs, "net/ipv6/conf/"+link+"/proxy_ndp=1")
+// Recipe has a host answer for its proxy entries on a link as the documentation
+// of Docker said: with the one sysctl that it names.
+func Recipe(h *lab.Node, link string) error {
+	return set(h, "net/ipv6/conf/"+link+"/proxy_ndp=1")
 }
 
-// Kernel has it answer as ndp6 does with the kernel's responder.
-func Kernel(h *lab.Node, link string, addrs []netip.Addr) error {
-	return entries(h, link, addrs,
-		"net/ipv6/conf/"+link+"/proxy_ndp=1", "net/ipv6/conf/all/proxy_ndp=1", "net/ipv6/neigh/"+link+"/proxy_delay=0")
+// Kernel has it answer for them as ndp6 does with the kernel's responder.
+func Kernel(h *lab.Node, link string) error {
+	return set(h, "net/ipv6/conf/"+link+"/proxy_ndp=1", "net/ipv6/conf/all/proxy_ndp=1", "net/ipv6/neigh/"+link+"/proxy_delay=0")
 }
 
-// BPF has it answer as ndp6 does with its own responder: the kernel's entries
-// are behind it, and keep the groups. The caller closes it, with the namespace.
-func BPF(h *lab.Node, link string, addrs []netip.Addr) (io.Closer, error) {
-	if err := entries(h, link, addrs, "net/ipv6/conf/"+link+"/proxy_ndp=1", "net/ipv6/neigh/"+link+"/proxy_delay=0"); err != nil {
+// BPF has it answer for addresses as ndp6 does with its own responder. The
+// kernel's entries, which are behind that and keep the groups, are not made.
+// The caller closes it.
+func BPF(h *lab.Node, link string, addrs []netip.Addr) (*responder.Responder, error) {
+	if err := set(h, "net/ipv6/conf/"+link+"/proxy_ndp=1", "net/ipv6/neigh/"+link+"/proxy_delay=0"); err != nil {
 		return nil, err
 	}
 	var r *responder.Responder
@@ -53,22 +53,47 @@ func BPF(h *lab.Node, link string, addrs []netip.Addr) (io.Closer, error) {
 	return r, nil
 }
 
-// entries makes a host forward, sets sysctls, such as net/ipv4/ip_forward=1,
-// and adds proxy entries.
-func entries(h *lab.Node, link string, addrs []netip.Addr, sysctls ...string) error {
+// set makes a host forward, and sets sysctls, such as net/ipv4/ip_forward=1.
+func set(h *lab.Node, sysctls ...string) error {
 	for _, s := range append([]string{"net/ipv6/conf/all/forwarding=1"}, sysctls...) {
 		key, value := s[:len(s)-2], s[len(s)-1:]
 		if err := h.SetSysctl(key, value); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// AddEntries makes proxy entries on a link of a host. The kernel has one table
+// of them for all namespaces: what many entries cost one host, they cost all.
+func AddEntries(h *lab.Node, link string, addrs []netip.Addr) error {
+	return change(h, link, slices.Values(addrs), (*kernel.Conn).SetNeighbor)
+}
+
+// RemoveEntries removes them. The last added go first, as the kernel finds
+// those at once.
+func RemoveEntries(h *lab.Node, link string, addrs []netip.Addr) error {
+	return change(h, link, backward(addrs), (*kernel.Conn).DeleteNeighbor)
+}
+
+func backward(addrs []netip.Addr) func(yield func(netip.Addr) bool) {
+	return func(yield func(netip.Addr) bool) {
+		for _, a := range slices.Backward(addrs) {
+			if !yield(a) {
+				return
+			}
+		}
+	}
+}
+
+func change(h *lab.Node, link string, addrs func(yield func(netip.Addr) bool), do func(*kernel.Conn, kernel.Neighbor) error) error {
 	err := netns.Do(h.NetNS(), func() error {
 		conn, err := kernel.Open()
 		if err != nil {
 			return err
 		}
-		for _, a := range addrs {
-			if err := conn.SetNeighbor(kernel.Neighbor{Addr: a, Link: link, Proxy: true}); err != nil {
+		for a := range addrs {
+			if err := do(conn, kernel.Neighbor{Addr: a, Link: link, Proxy: true}); err != nil {
 				return errors.Join(err, conn.Close())
 			}
 		}
