@@ -282,3 +282,14 @@ func TestMACChange(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkAttached looks whether the filter is there.
+func BenchmarkAttached(b *testing.B) {
+	r := start(b, uplink(b))
+	attach(b, r)
+	for b.Loop() {
+		if there, err := r.Attached(); err != nil || !there {
+			b.Fatal(there, err)
+		}
+	}
+}

@@ -317,17 +317,3 @@ func threadTime(tb testing.TB) time.Duration {
 	}
 	return time.Duration(t.Nano())
 }
-
-// BenchmarkAdd adds and removes one address.
-func BenchmarkAdd(b *testing.B) {
-	r := start(b, uplink(b))
-	a := inet.LinkLocal(otherMAC)
-	for b.Loop() {
-		if err := r.Add(a); err != nil {
-			b.Fatal(err)
-		}
-		if err := r.Remove(a); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

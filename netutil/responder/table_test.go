@@ -123,3 +123,17 @@ func TestPools(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkAdd adds and removes one address.
+func BenchmarkAdd(b *testing.B) {
+	r := start(b, uplink(b))
+	a := netip.MustParseAddr("2001:db8::a:9")
+	for b.Loop() {
+		if err := r.Add(a); err != nil {
+			b.Fatal(err)
+		}
+		if err := r.Remove(a); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
