@@ -34,7 +34,7 @@ func main() {
 	flag.BoolVar(&o.short, "short", false, "measure less, to see that it works")
 	flag.IntVar(&o.rounds, "rounds", 20, "containers for each figure of start and ping")
 	flag.StringVar(&o.versions, "versions", "", "Docker versions of start, separated by commas; empty means all")
-	flag.StringVar(&o.command, "responder-command", "", "another responder to put beside these in solicit, such as 'ndpresponder -i {link} -n {prefix}'")
+	flag.StringVar(&o.command, "responder-command", "", "another responder to put beside these in ping, nud and solicit, such as 'ndpresponder -i {link} -n {prefix}'")
 	flag.StringVar(&o.write, "write", "", "the folder for the document, its charts and all figures; parts that are there and not measured now stay")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/ndp6/ndp6/plugin/e2e/bench/chart"
 	"github.com/ndp6/ndp6/plugin/e2e/bench/page"
+	"github.com/ndp6/ndp6/plugin/e2e/bench/peer"
 	"github.com/ndp6/ndp6/plugin/e2e/bench/sheet"
 	"github.com/ndp6/ndp6/plugin/e2e/bench/stat"
 )
@@ -53,9 +55,12 @@ func (s *street) all(ctx context.Context) ([]subject, error) {
 		})
 	}
 	makers = append(makers,
-		func(ctx context.Context, n int) (subject, error) { return s.ndppd(ctx, nameNdppd, n) },
+		func(ctx context.Context, n int) (subject, error) { return s.process(ctx, nameNdppd, n, peer.Ndppd) },
 		func(ctx context.Context, n int) (subject, error) { return s.recipe(ctx, nameRecipe, n, poolOf(n)) },
 	)
+	if name, start := s.o.other(); start != nil {
+		makers = append(makers, func(ctx context.Context, n int) (subject, error) { return s.process(ctx, name, n, start) })
+	}
 	subjects := make([]subject, len(makers))
 	for i, m := range makers {
 		if subjects[i], err = m(ctx, 10+i); err != nil {
@@ -106,6 +111,9 @@ func measurePings(ctx context.Context, o options) (_ page.Part, err error) {
 	}, err
 }
 
+// pingLimit is what a ping takes that is not answered.
+const pingLimit = 5 * time.Second
+
 // firstPing starts a container, pings it once and stops it.
 func (s *street) firstPing(ctx context.Context, sub subject, round int) (time.Duration, error) {
 	addr, err := sub.addr(round)
@@ -116,6 +124,9 @@ func (s *street) firstPing(ctx context.Context, sub subject, round int) (time.Du
 	if err != nil {
 		return 0, err
 	}
-	took, err := s.Router.Ping(ctx, addr, 5*time.Second)
+	took, err := s.Router.Ping(ctx, addr, pingLimit)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		took, err = pingLimit, nil
+	}
 	return took, errors.Join(err, stop(ctx))
 }

@@ -27,8 +27,23 @@ func byEntries(name string, mode alloc.Mode, set func(h *lab.Node, link string) 
 	}}
 }
 
+// startProcess starts what answers for a pool on a link of the network namespace at path.
+type startProcess func(ctx context.Context, path, link string, pool netip.Prefix) (*peer.Process, error)
+
+// other is what the command line adds: its name and how it is started, nil
+// where it adds nothing.
+func (o options) other() (string, startProcess) {
+	words := strings.Fields(o.command)
+	if len(words) == 0 {
+		return "", nil
+	}
+	return filepath.Base(words[0]), func(ctx context.Context, path, link string, pool netip.Prefix) (*peer.Process, error) {
+		return peer.Start(ctx, path, o.command, link, pool)
+	}
+}
+
 // byProcess is a stand where a process answers for the whole pool.
-func byProcess(name string, start func(ctx context.Context, path, link string, pool netip.Prefix) (*peer.Process, error)) stand {
+func byProcess(name string, start startProcess) stand {
 	return stand{name, alloc.MAC, func(ctx context.Context, b *bench, s *shop, pool netip.Prefix) (err error) {
 		if err := s.host.SetSysctl("net/ipv6/conf/all/forwarding", "1"); err != nil {
 			return err
@@ -62,10 +77,8 @@ func (o options) stands() []stand {
 		byProcess(nameNdppd, peer.Ndppd),
 		byEntries(nameRecipe, alloc.MAC, peer.Recipe),
 	)
-	if words := strings.Fields(o.command); len(words) > 0 {
-		all = append(all, byProcess(filepath.Base(words[0]), func(ctx context.Context, path, link string, pool netip.Prefix) (*peer.Process, error) {
-			return peer.Start(ctx, path, o.command, link, pool)
-		}))
+	if name, start := o.other(); start != nil {
+		all = append(all, byProcess(name, start))
 	}
 	return all
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/ndp6/ndp6/netutil/inet"
-	"github.com/ndp6/ndp6/plugin/e2e/bench/peer"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
@@ -143,13 +142,13 @@ func (s *street) recipe(ctx context.Context, name string, number int, pool netip
 	return sub, h.SetSysctl("net/ipv6/conf/eth0/proxy_ndp", "1")
 }
 
-// ndppd is Docker's bridge with ndppd, which answers for its prefix.
-func (s *street) ndppd(ctx context.Context, name string, number int) (subject, error) {
+// process is Docker's bridge with a process that answers for its prefix.
+func (s *street) process(ctx context.Context, name string, number int, start startProcess) (subject, error) {
 	sub, h, err := s.bridge(ctx, name, number, poolOf(number), nil)
 	if err != nil {
 		return sub, err
 	}
-	p, err := peer.Ndppd(ctx, h.NetNS(), "eth0", sub.pool)
+	p, err := start(ctx, h.NetNS(), "eth0", sub.pool)
 	if err != nil {
 		return sub, err
 	}

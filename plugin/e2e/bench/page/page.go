@@ -163,7 +163,7 @@ namespaces. All of it again, in about a quarter of an hour, as root on Debian:
 
 Every value is in [results.json](results.json). Any other program that answers solicitations can be put beside these:
 
-    make bench ARGS="-parts solicit -responder-command 'ndpresponder -i {link} -n {prefix}'"
+    make bench ARGS="-parts ping,nud,solicit -responder-command 'ndpresponder -i {link} -n {prefix}'"
 
 Without -write the tables go to the terminal alone, and what -parts does not name stays on the page as it is.
 `
