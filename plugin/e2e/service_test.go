@@ -67,6 +67,9 @@ func TestService(t *testing.T) {
 		}
 		return nil
 	})
+	if out := b.run("ndp6 status"); !strings.Contains(out, "uplink eth0: bpf answers") {
+		t.Errorf("the unit does not let the program run:\n%s", out)
+	}
 	if got := b.run("ip neigh show proxy"); !strings.Contains(got, "proto ndp6") {
 		t.Errorf("proxy entries: %s, want the protocol's name", got)
 	}
