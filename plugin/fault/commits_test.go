@@ -18,7 +18,7 @@ import (
 // sysctl before it changes it, and the uplink, in the file that does not wait.
 func TestCommits(t *testing.T) {
 	b := newBed(t)
-	p := start(t, b.dir)
+	p := b.start(t)
 	defer p.end()
 	id, err := store.BootID()
 	if err != nil {

@@ -68,7 +68,7 @@ func TestFullDisk(t *testing.T) {
 	long := strings.Repeat("long", 1000)
 	b := newBed(t)
 	mountSmall(t, b.dir, "2m")
-	p := start(t, b.dir)
+	p := b.start(t)
 	defer func() { p.end() }()
 	d := &docker{tb: t, host: b.host, sandbox: b.sandbox, post: func(method, body string) (int, string) { return p.post(method, body) }}
 	if err := d.createNetwork(); err != nil {
@@ -157,7 +157,7 @@ func TestFullDisk(t *testing.T) {
 	p.sweep(t, d)
 	p.check(t, d, "after a sweep")
 	p.end()
-	p = start(t, b.dir)
+	p = b.start(t)
 	p.check(t, d, "after a restart")
 	d.removeNetwork()
 	p.check(t, d, "after network rm")

@@ -16,12 +16,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/plugin"
 	"github.com/ndp6/ndp6/plugin/settings"
 )
 
-// childDir is set in a child process: it serves with the state in that directory.
-const childDir = "NDP6_FAULT_CHILD"
+// What is set in a child process: it serves with the state in a directory, and
+// with what is to answer.
+const (
+	childDir       = "NDP6_FAULT_CHILD"
+	childAnswering = "NDP6_FAULT_ANSWERING"
+)
 
 // TestMain is the whole of a child process: ndp6 as it is, on the network
 // namespace that it was started in.
@@ -33,6 +38,7 @@ func TestMain(m *testing.M) {
 	err := plugin.Serve(context.Background(), settings.Settings{
 		Sockets: []string{socket(dir)}, StateDir: dir, Uplink: settings.Auto,
 		Sysctls: settings.Manage, SysctlDir: "/proc/sys/net", ResyncPeriod: time.Minute,
+		Responder: plan.Answering(os.Getenv(childAnswering)),
 	}, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
 	slog.New(slog.NewTextHandler(os.Stderr, nil)).Error("served no longer", "err", err)
 	os.Exit(1)
@@ -42,8 +48,8 @@ func socket(dir string) string { return filepath.Join(dir, "ndp6.sock") }
 
 // A victim is a process that is killed again and again.
 type victim struct {
-	t     *testing.T
-	dir   string
+	t *testing.T
+	*bed
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when cmd ended
 	kills int
@@ -62,7 +68,7 @@ const patience = 10
 func (v *victim) start() {
 	v.t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+v.dir)
+	cmd.Env = append(os.Environ(), childDir+"="+v.dir, childAnswering+"="+string(v.answering))
 	cmd.Stderr = os.Stderr
 	// The test's thread, which is locked, is the parent.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -139,9 +145,10 @@ func (v *victim) post(method, body string) (int, string) {
 // nothing can catch, while containers come and go, and looks at what is left.
 func TestKill(t *testing.T) {
 	b := newBed(t)
-	v := &victim{t: t, dir: b.dir, longest: 150 * time.Millisecond}
+	v := &victim{t: t, bed: b, longest: 150 * time.Millisecond}
 	lives := 0
 	for end := time.Now().Add(10 * time.Second / time.Duration(stride())); time.Now().Before(end) && !t.Failed(); lives++ {
+		b.answering = []plan.Answering{plan.AnswerKernel, plan.AnswerAuto}[lives%2] // each finds what the other left
 		d := &docker{tb: t, host: b.host, sandbox: b.sandbox, post: v.post}
 		if d.createNetwork() == nil {
 			for range 3 {
@@ -150,12 +157,12 @@ func TestKill(t *testing.T) {
 				}
 			}
 		}
-		keep := lives%2 == 0
+		keep := lives%4 < 2
 		if !keep && d.network != "" {
 			d.removeNetwork()
 		}
 		v.reap()
-		p := start(t, b.dir)
+		p := b.start(t)
 		p.sweep(t, d)
 		p.check(t, d, "after a life")
 		if keep && d.network != "" {

@@ -48,15 +48,15 @@ type process struct {
 
 // start starts a process as plugin.Serve does, and returns when it would
 // answer calls.
-func start(tb testing.TB, dir string) *process {
+func (b *bed) start(tb testing.TB) *process {
 	tb.Helper()
-	p := newProcess(tb, dir)
+	p := b.newProcess(tb)
 	p.serve()
 	return p
 }
 
 // newProcess is start before anything changes in the kernel.
-func newProcess(tb testing.TB, dir string) *process {
+func (b *bed) newProcess(tb testing.TB) *process {
 	tb.Helper()
 	f := &faults{}
 	must := func(err error) {
@@ -68,7 +68,7 @@ func newProcess(tb testing.TB, dir string) *process {
 	log := slog.New(slog.DiscardHandler)
 	boot, err := store.BootID()
 	must(err)
-	s, err := store.Open(dir, boot, log)
+	s, err := store.Open(b.dir, boot, log)
 	must(err)
 	conn, err := kernel.Open()
 	must(err)
@@ -85,17 +85,18 @@ func newProcess(tb testing.TB, dir string) *process {
 		sysctls:   store.Boot[reconcile.Change](s, "sysctls"),
 		pools:     store.Lasting[ipam.Pool](s, "pools"),
 		leases:    store.Boot[ipam.Lease](s, "leases"),
-		end: func() {
-			ports.Close()
-			held.Close()
-			speaker.Close()
-			rules.Close()
-			conn.Close()
-			s.Close()
-		},
+	}
+	p.end = func() {
+		p.host.Close()
+		ports.Close()
+		held.Close()
+		speaker.Close()
+		rules.Close()
+		conn.Close()
+		s.Close()
 	}
 	p.host, err = reconcile.NewHost(reconcile.HostConfig{
-		Log: log, Conn: conn, Rules: rules, Speaker: speaker,
+		Log: log, Conn: conn, Rules: rules, Speaker: speaker, Answering: b.answering,
 		Ledger:  records[reconcile.Change]{p.sysctls, "sysctls", f},
 		Uplinks: records[uplink.Uplink]{store.Boot[uplink.Uplink](s, "uplinks"), "uplinks", f},
 	})

@@ -3,6 +3,7 @@ package fault_test
 import (
 	"testing"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/netutil/nettest"
 )
 
@@ -10,45 +11,43 @@ import (
 // on a host where somebody undid or left about everything.
 func TestWalkRestart(t *testing.T) {
 	points := 0
-	for _, f := range everyFault {
-		t.Run(f.name, func(t *testing.T) {
-			b := newBed(t)
-			p := start(t, b.dir)
-			defer func() { p.end() }()
-			d := &docker{tb: t, host: b.host, sandbox: b.sandbox, post: func(method, body string) (int, string) { return p.post(method, body) }}
-			if err := d.createNetwork(); err != nil {
-				t.Fatal(err)
+	everyWalk(t, func(t *testing.T, b *bed, f fault, stride int) {
+		t.Helper()
+		p := b.start(t)
+		defer func() { p.end() }()
+		d := &docker{tb: t, host: b.host, sandbox: b.sandbox, post: func(method, body string) (int, string) { return p.post(method, body) }}
+		if err := d.createNetwork(); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.run(); err != nil {
+			t.Fatal(err)
+		}
+		serving := settled(t)
+		for at := 1; !t.Failed(); at += stride {
+			p.end()
+			b.damage(t, d)
+			broken := b.newProcess(t)
+			broken.faults.arm(f, at)
+			broken.live()
+			broken.end()
+			p = b.start(t)
+			hit := broken.faults.struck()
+			p.check(t, d, "after "+hit)
+			if diff := differs(t, serving); diff != "" {
+				t.Errorf("host after %s (-before +after):\n%s", hit, diff)
 			}
-			if err := d.run(); err != nil {
-				t.Fatal(err)
+			if hit == "" {
+				break
 			}
-			serving := settled(t)
-			for at := 1; !t.Failed(); at += stride() {
-				p.end()
-				b.damage(t, d)
-				broken := newProcess(t, b.dir)
-				broken.faults.arm(f, at)
-				broken.live()
-				broken.end()
-				p = start(t, b.dir)
-				hit := broken.faults.struck()
-				p.check(t, d, "after "+hit)
-				if diff := differs(t, serving); diff != "" {
-					t.Errorf("host after %s (-before +after):\n%s", hit, diff)
-				}
-				if hit == "" {
-					break
-				}
-				points++
-			}
-			d.stop()
-			d.removeNetwork()
-			p.check(t, d, "after network rm")
-			if diff := differs(t, b.before); diff != "" {
-				t.Errorf("host (-before +after):\n%s", diff)
-			}
-		})
-	}
+			points++
+		}
+		d.stop()
+		d.removeNetwork()
+		p.check(t, d, "after network rm")
+		if diff := differs(t, b.before); diff != "" {
+			t.Errorf("host (-before +after):\n%s", diff)
+		}
+	})
 	t.Logf("%d fault points walked", points)
 }
 
@@ -66,6 +65,9 @@ func (p *process) live() {
 func (b *bed) damage(t *testing.T, d *docker) {
 	t.Helper()
 	bridge := "nd-" + d.network[:12]
+	if b.answering == plan.AnswerBPF {
+		nettest.Run(t, "tc qdisc del dev eth0 clsact")
+	}
 	nettest.Run(t,
 		"ip -6 neigh flush proxy",
 		"nft flush ruleset",

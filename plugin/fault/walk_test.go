@@ -26,22 +26,43 @@ import (
 // and its user tries again.
 func TestWalk(t *testing.T) {
 	points := 0
-	for _, f := range everyFault {
-		t.Run(f.name, func(t *testing.T) {
-			b := newBed(t)
-			for at := 1; ; at += stride() {
-				hit := b.live(t, f, at)
-				if t.Failed() {
-					t.Fatalf("operation %d: %s", at, hit)
-				}
-				if hit == "" {
-					break
-				}
-				points++
+	everyWalk(t, func(t *testing.T, b *bed, f fault, stride int) {
+		t.Helper()
+		for at := 1; ; at += stride {
+			hit := b.live(t, f, at)
+			if t.Failed() {
+				t.Fatalf("operation %d: %s", at, hit)
 			}
-		})
-	}
+			if hit == "" {
+				break
+			}
+			points++
+		}
+	})
 	t.Logf("%d fault points walked", points)
+}
+
+// everyWalk walks with every fault, and with both ways to answer: every point
+// where the kernel answers by itself, and some where a program does, as most
+// operations are the same there.
+func everyWalk(t *testing.T, walk func(t *testing.T, b *bed, f fault, stride int)) {
+	t.Helper()
+	for _, w := range []struct {
+		answering plan.Answering
+		stride    int
+	}{{plan.AnswerKernel, 1}, {plan.AnswerBPF, 5}} {
+		faults := everyFault
+		if testing.Short() && w.answering != plan.AnswerKernel {
+			faults = everyFault[3:]
+		}
+		for _, f := range faults {
+			t.Run(string(w.answering)+"/"+f.name, func(t *testing.T) {
+				b := newBed(t)
+				b.answering = w.answering
+				walk(t, b, f, w.stride*stride())
+			})
+		}
+	}
 }
 
 // stride is how far apart the walked points are: 1, more with -short.
@@ -55,6 +76,7 @@ func stride() int {
 // A bed is a host with an uplink, a sandbox for containers, and a store.
 type bed struct {
 	dir, host, sandbox string
+	answering          plan.Answering
 	before             []string
 }
 
@@ -84,14 +106,14 @@ func newBed(t *testing.T) *bed {
 // operation that was broken, if it came to that.
 func (b *bed) live(t *testing.T, f fault, at int) (hit string) {
 	t.Helper()
-	p := start(t, b.dir)
+	p := b.start(t)
 	defer func() { p.end() }()
 	d := &docker{tb: t, host: b.host, sandbox: b.sandbox}
 	d.post = func(method, body string) (int, string) {
 		status, answer := p.post(method, body)
 		if p.faults.killed() {
 			p.end()
-			p = start(t, b.dir)
+			p = b.start(t)
 			return 0, ""
 		}
 		return status, answer
@@ -126,7 +148,7 @@ func (b *bed) live(t *testing.T, f fault, at int) (hit string) {
 	check("after network rm")
 	if hit != "" {
 		p.end()
-		p = start(t, b.dir)
+		p = b.start(t)
 		check("after one more restart")
 	}
 	if diff := differs(t, b.before); diff != "" {
@@ -230,7 +252,7 @@ func observe(t *testing.T) []string {
 	t.Helper()
 	text := nettest.Run(t,
 		"ip -o link show", "ip -o addr show", "ip -4 route show table all", "ip -6 route show table all",
-		"ip neigh show nud permanent", "ip -6 neigh show proxy", "nft list ruleset",
+		"ip neigh show nud permanent", "ip -6 neigh show proxy", "nft list ruleset", "tc qdisc show dev eth0",
 	)
 	lines := strings.Split(carrier.ReplaceAllString(text, ""), "\n")
 	for _, name := range sysctls {
