@@ -53,7 +53,7 @@ type Prober interface {
 }
 
 // Config is what a Driver is made of. All fields are required but Announce,
-// ResyncPeriod, CheckSysctls and Stale.
+// ResyncPeriod, CheckSysctls, Global and Stale.
 type Config struct {
 	Log       *slog.Logger
 	Networks  Records[plan.Network]
@@ -73,6 +73,8 @@ type Config struct {
 	// CheckSysctls refuses a network while a sysctl that it needs is missing,
 	// instead of writing it.
 	CheckSysctls bool
+	// Global makes networks those of a whole swarm, whose nodes share the pools.
+	Global bool
 	// Stale is called when a port is not free: an endpoint that Docker forgot
 	// without telling may have it, and only Sweep finds out. It returns at
 	// once; Docker waits for it.
@@ -253,25 +255,11 @@ func (d *Driver) uplinkSpecs() []string {
 	return slices.Sorted(maps.Keys(specs))
 }
 
-// GetCapabilities answers local scope: each host makes its own networks.
-func (d *Driver) GetCapabilities(context.Context) (*network.CapabilitiesResponse, error) {
-	return &network.CapabilitiesResponse{Scope: network.LocalScope, ConnectivityScope: network.LocalScope}, nil
-}
-
 // GwAllocCheck tells Docker 28 and newer that an IPv6 gateway need not be
 // allocated: the bridge answers at its link-local address.
 func (d *Driver) GwAllocCheck(context.Context, map[string]any) (skipIPv4, skipIPv6 bool, err error) {
 	return false, true, nil
 }
-
-// AllocateNetwork echoes the options: Docker merges what it returns into those
-// of CreateNetwork.
-func (d *Driver) AllocateNetwork(_ context.Context, r *network.AllocateNetworkRequest) (*network.AllocateNetworkResponse, error) {
-	return &network.AllocateNetworkResponse{Options: r.Options}, nil
-}
-
-// FreeNetwork has nothing to free: AllocateNetwork holds nothing.
-func (d *Driver) FreeNetwork(context.Context, *network.FreeNetworkRequest) error { return nil }
 
 // DiscoverNew ignores other nodes: Docker sends them to local drivers as well.
 func (d *Driver) DiscoverNew(context.Context, *network.DiscoveryNotification) error { return nil }

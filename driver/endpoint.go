@@ -69,8 +69,6 @@ func (d *Driver) newEndpoint(n plan.Network, r *network.CreateEndpointRequest) (
 		if err := e.MAC.CheckHost(); err != nil {
 			return e, given, err
 		}
-	} else {
-		e.MAC = inet.RandomMAC()
 	}
 	if e.Open, err = parseEndpointOptions(r.Options, n.Open); err != nil {
 		return e, given, err
@@ -95,6 +93,9 @@ func (d *Driver) newEndpoint(n plan.Network, r *network.CreateEndpointRequest) (
 		if p.Addr().Is6() && !d.config.Lender.Random(p.Addr()) {
 			e.Chosen = true
 		}
+	}
+	if !given {
+		e.MAC = d.macFor(n, e.Addrs)
 	}
 	return e, given, nil
 }

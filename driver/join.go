@@ -161,7 +161,7 @@ func answer(n plan.Network, e plan.Endpoint, sole bool) *network.JoinResponse {
 		g = n.LinkLocal()
 	}
 	resp.GatewayIPv6 = g.String()
-	if g.IsLinkLocalUnicast() {
+	if g.IsLinkLocalUnicast() || n.Shared {
 		// Docker asks the sandbox's routes which link a gateway is on. Every
 		// link has fe80::/64, and on Docker 26 none may have it yet.
 		resp.StaticRoutes = append(resp.StaticRoutes, &network.StaticRoute{

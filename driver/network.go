@@ -95,7 +95,7 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 		Internal: internal, NoMasquerade: o.noMasquerade, SplitDefault: !modern,
 		Open: o.open, Unguarded: o.unguarded, Isolated: o.isolated, HostICMPOnly: o.hostICMPOnly,
 		NoHostPorts: o.noHostPorts, HostBinding4: o.hostBinding4,
-		StableName: o.stableName, Follow: o.follow,
+		StableName: o.stableName, Follow: o.follow, Shared: d.config.Global,
 	}
 	if n.Bridge == "" {
 		n.Bridge = plan.BridgeName(n.ID)
@@ -119,7 +119,10 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 		}
 		n.Pools = append(n.Pools, p)
 	}
-	return n, setModeOf(&n, o, d.config.Announce)
+	if err := setModeOf(&n, o, d.config.Announce); err != nil {
+		return plan.Network{}, err
+	}
+	return n, checkShared(n)
 }
 
 func newPool(data *network.IPAMData) (plan.Pool, error) {
@@ -181,6 +184,9 @@ func (d *Driver) checkHost(ctx context.Context, n plan.Network) error {
 		return fmt.Errorf("link %s exists on the host: use another name with -o com.docker.network.bridge.name", n.Bridge)
 	}
 	foreign := host.Foreign()
+	if n.Shared {
+		foreign = foreign.BesideHosts()
+	}
 	for _, p := range n.Pools {
 		if err := foreign.CheckPool(p.Prefix); err != nil {
 			return err

@@ -128,11 +128,12 @@ func (l *lab) restart() error {
 //	pool6|pool4 [PREFIX] [range=P] [KEY=VALUE as --ipam-opt]
 //	gateway|aux POOL [ADDR]
 //	endpoint POOL [mac=LAST OCTET|MAC] [name=N] [ADDR]
+//	swarm [PREFIX] [range=P] [KEY=VALUE as --ipam-opt]  (a manager's RequestPool)
 //	release POOL ADDR
 //	free POOL                       (ReleasePool)
 //	dockerd, plugin, host           (what restarts)
 //
-// POOL is the prefix of a pool or an id.
+// POOL is the prefix of a pool or an id, or of a swarm's "swarm:" and the prefix.
 func (l *lab) call(line string) string {
 	ctx := context.Background()
 	words := strings.Fields(line)
@@ -141,7 +142,7 @@ func (l *lab) call(line string) string {
 	var plain []string
 	for _, w := range words {
 		k, v, isOption := strings.Cut(w, "=")
-		if !isOption || strings.HasPrefix(w, "ndp6,") {
+		if !isOption || strings.HasPrefix(w, "ndp6,") || strings.HasPrefix(w, "ndp6-swarm,") {
 			plain = append(plain, w)
 			continue
 		}
@@ -158,14 +159,17 @@ func (l *lab) call(line string) string {
 		id = known
 	}
 	switch verb {
-	case "pool6", "pool4":
-		span := options["range"]
+	case "pool6", "pool4", "swarm":
+		span, space, prefix := options["range"], "ndp6", ""
+		if verb == "swarm" {
+			space, prefix = "ndp6-global", "swarm:"
+		}
 		delete(options, "range")
-		r, err := l.RequestPool(ctx, &api.RequestPoolRequest{AddressSpace: "ndp6", Pool: arg(0), SubPool: span, Options: options, V6: verb == "pool6"})
+		r, err := l.RequestPool(ctx, &api.RequestPoolRequest{AddressSpace: space, Pool: arg(0), SubPool: span, Options: options, V6: verb == "pool6"})
 		if err != nil {
 			return "error: " + err.Error()
 		}
-		l.ids[r.Pool] = r.PoolID
+		l.ids[prefix+r.Pool] = r.PoolID
 		return strings.TrimSpace(r.PoolID + " " + r.Data["com.docker.network.gateway"])
 	case "gateway":
 		return l.address(id, arg(1), map[string]string{"RequestAddressType": "com.docker.network.gateway"})

@@ -48,6 +48,8 @@ type Config struct {
 
 	// Claims are where pools with ndp6.base come from; nil for nowhere.
 	Claims Claims
+	// Global is for a swarm whose managers give the addresses of all nodes: see swarm.go.
+	Global bool
 
 	// Stale, where set, is called when Docker gave a pool back and leases are
 	// left in it: a release was lost, and only Sweep finds which. It returns at
@@ -64,9 +66,11 @@ type IPAM struct {
 	leases  Records[Lease]
 	secret  []byte
 	noIPv4  bool
+	global  bool
 	iid     alloc.Mode
 	stale   func()
 	claims  Claims
+	swarm   swarm
 
 	// changes puts changes of pools in one order, in memory and in the store. It
 	// is taken before mu, and held while the store syncs: only calls that create
@@ -101,7 +105,7 @@ func New(c Config) (*IPAM, error) {
 	}
 	m := &IPAM{
 		log: c.Log, host: c.Host, source: src, records: c.Pools, leases: c.Leases,
-		secret: secret, noIPv4: c.NoIPv4, iid: c.IID, stale: c.Stale, claims: c.Claims,
+		secret: secret, noIPv4: c.NoIPv4, global: c.Global, iid: c.IID, stale: c.Stale, claims: c.Claims,
 		pools: map[string]*pool{}, unpaired: map[inet.MAC]unpaired{}, stable: map[string]netip.Addr{},
 	}
 	if err := m.load(); err != nil {
@@ -110,11 +114,13 @@ func New(c Config) (*IPAM, error) {
 	return m, nil
 }
 
-// GetCapabilities asks for MACs, because addresses are made of them. Docker
-// calls it once when it starts, so it begins a replay; see replay.go.
+// GetCapabilities asks for MACs, because addresses are made of them, unless a
+// manager gives addresses to all nodes: then MACs are made of those. Docker calls
+// it once when it starts, so it begins a replay; see replay.go.
 func (m *IPAM) GetCapabilities(context.Context) (*ipam.CapabilitiesResponse, error) {
 	m.expectReplay()
-	return &ipam.CapabilitiesResponse{RequiresMACAddress: true}, nil
+	m.swarm.expectReplay()
+	return &ipam.CapabilitiesResponse{RequiresMACAddress: !m.global}, nil
 }
 
 // GetDefaultAddressSpaces names the spaces of local and of global networks.

@@ -19,6 +19,8 @@ import (
 // Any other is the endpoint of a lost or outlived lease, and becomes a lease
 // again until Docker releases it. The worst mistake left is an endpoint kept as
 // auxiliary, after both stores were lost; Docker's release ends that too.
+//
+// A swarm's nodes get each endpoint's IPv6 address so, and no auxiliary one.
 func (m *IPAM) keep(p *pool, addr netip.Addr) (*ipam.RequestAddressResponse, error) {
 	m.mu.Lock()
 	creating, who, l := p.creating, p.holder(addr), p.leases[addr]
@@ -33,14 +35,14 @@ func (m *IPAM) keep(p *pool, addr netip.Addr) (*ipam.RequestAddressResponse, err
 	case who != "" && creating:
 		return nil, fmt.Errorf("--aux-address %s of pool %s is held by %s: use another address: %w", addr, p.prefix, who, ErrInUse)
 	case who != "":
-		return given(p.cidr(addr)), nil
+		return m.givenEndpoint(p, addr), nil
 	case creating:
 		return m.keepAux(p, addr)
 	}
 	if _, err := m.lease(p, wish{kind: forKeeping, addr: addr}); err != nil {
 		return nil, err
 	}
-	return given(p.cidr(addr)), nil
+	return m.givenEndpoint(p, addr), nil
 }
 
 func (m *IPAM) keepAux(p *pool, addr netip.Addr) (*ipam.RequestAddressResponse, error) {

@@ -19,6 +19,9 @@ func (m *IPAM) ReleaseAddress(_ context.Context, r *ipam.ReleaseAddressRequest) 
 	if r.PoolID == noIPv4ID {
 		return nil
 	}
+	if isSwarmID(r.PoolID) {
+		return m.swarm.releaseAddress(r)
+	}
 	addr, err := parseAddr(r.Address)
 	if err != nil {
 		return err
@@ -102,6 +105,10 @@ func (m *IPAM) releaseReserved(p *pool, addr netip.Addr) error {
 // goes: when a replay fails Docker gives pools of running containers back. More
 // often Docker lost the leases; a sweep tells.
 func (m *IPAM) ReleasePool(_ context.Context, r *ipam.ReleasePoolRequest) error {
+	if isSwarmID(r.PoolID) {
+		m.swarm.releasePool(r)
+		return nil
+	}
 	m.changes.Lock()
 	defer m.changes.Unlock()
 	m.mu.Lock()

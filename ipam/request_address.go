@@ -45,6 +45,9 @@ func (m *IPAM) RequestAddress(_ context.Context, r *ipam.RequestAddressRequest) 
 	if r.PoolID == noIPv4ID {
 		return given(noIPv4), nil
 	}
+	if isSwarmID(r.PoolID) {
+		return m.swarm.requestAddress(r)
+	}
 	w, err := parseWish(r)
 	if err != nil {
 		return nil, err
@@ -111,7 +114,7 @@ func (m *IPAM) requestEndpoint(p *pool, w wish) (*ipam.RequestAddressResponse, e
 	if err != nil {
 		return nil, err
 	}
-	return given(p.cidr(l.Addr)), nil
+	return m.givenEndpoint(p, l.Addr), nil
 }
 
 // lease reserves an address in memory, then records it.
@@ -168,6 +171,9 @@ func (m *IPAM) reserve(p *pool, w wish) (*lease, oddity, error) {
 	var err error
 	if addr.IsValid() {
 		err = p.checkExplicit(w)
+		if m.global && isMACAddress(addr) {
+			mode = alloc.MAC // as a manager picks
+		}
 	} else {
 		addr, mode, odd, err = m.pick(p, w)
 	}
@@ -196,6 +202,15 @@ func (p *pool) checkExplicit(w wish) error {
 		return fmt.Errorf("%s %s of pool %s is held by %s: use another address, or remove what holds it: %w", p.addressFlag(), w.addr, p.prefix, who, ErrInUse)
 	}
 	return nil
+}
+
+// givenEndpoint gives an address with the length of its pool. Where nodes share
+// the pool, what is not the container's own is beyond its gateway.
+func (m *IPAM) givenEndpoint(p *pool, addr netip.Addr) *ipam.RequestAddressResponse {
+	if m.global && addr.Is6() {
+		return given(netip.PrefixFrom(addr, addr.BitLen()).String())
+	}
+	return given(p.cidr(addr))
 }
 
 func given(address string) *ipam.RequestAddressResponse {

@@ -30,6 +30,9 @@ func (m *IPAM) RequestPool(ctx context.Context, r *ipam.RequestPoolRequest) (*ip
 	if err != nil {
 		return nil, err
 	}
+	if m.global && r.AddressSpace == globalSpace {
+		return m.swarm.requestPool(r, options)
+	}
 	none, err := m.withoutIPv4(r, options)
 	if err != nil {
 		return nil, err
@@ -85,7 +88,7 @@ func (m *IPAM) lend(want Pool, v6 bool, wish source.Wish, facts source.Facts) (*
 	}
 	want.Prefix, want.Source, want.Reason, want.Since = choice.Prefix, choice.From, choice.Reason, now()
 	p := newPool(want, time.Now())
-	p.creating = true
+	p.creating = !m.global || p.is4()
 	if err := m.add(p); err != nil {
 		return nil, err
 	}
@@ -105,7 +108,11 @@ func (m *IPAM) choose(want Pool, v6 bool, wish source.Wish, facts source.Facts) 
 		if err := inet.CheckOverlap(given, used); err != nil {
 			return source.Choice{}, err
 		}
-		if err := facts.Foreign.CheckPool(given); err != nil {
+		foreign := facts.Foreign
+		if m.global {
+			foreign = foreign.BesideHosts()
+		}
+		if err := foreign.CheckPool(given); err != nil {
 			return source.Choice{}, err
 		}
 		if want.Base.IsValid() {

@@ -93,6 +93,7 @@ func Serve(ctx context.Context, s settings.Settings, log *slog.Logger) (err erro
 		Uplink:       s.Uplink,
 		Announce:     s.Announce,
 		CheckSysctls: s.Sysctls == settings.Check,
+		Global:       s.Scope == settings.Global,
 		Stale:        soon.Add,
 	})
 	if err != nil {
@@ -172,6 +173,7 @@ func newIPAM(s settings.Settings, host *reconcile.Host, claims ipam.Claims, stal
 		Wish:      source.Wish{From: s.PoolSource, Bits: s.PrefixLen},
 		IID:       s.IID,
 		Claims:    claims,
+		Global:    s.Scope == settings.Global,
 		Stale:     stale,
 	})
 }

@@ -36,6 +36,7 @@ type Network struct {
 	Pools        []netip.Prefix // what its containers have addresses of, both families
 	Isolated     bool           // its containers do not reach each other
 	HostICMPOnly bool           // its containers reach nothing of the host but ICMP and published ports
+	Shared       bool           // other hosts have containers with addresses of its IPv6 pools
 
 	// NAT6 hides its IPv6 pools: they leave with the host's address and are
 	// reached at it only, but for what Translations cover.

@@ -44,6 +44,7 @@ func TestBuild(t *testing.T) {
 					{Bridge: "nd-apart", Isolated: true, HostICMPOnly: true, Pools: prefixes("fd00:0:0:d::/64", "192.0.2.0/24")},
 					{Bridge: "nd-both", Masquerade4: pool("10.7.0.0/25")},
 					{Bridge: "nd-none", Internal: true, Isolated: true},
+					{Bridge: "nd-swarm", Shared: true, Pools: prefixes("2001:db8:0:0:d::/80")},
 					{Bridge: "nd-nat", NAT6: true, Pools: prefixes("fd00:0:0:e::/64", "10.9.0.0/24")},
 					{Bridge: "nd-fixed", NAT6: true, Source6: netip.MustParseAddr("2001:db8::1"), Pools: prefixes("fd00:0:0:f::/64")},
 					{Bridge: "nd-map", NAT6: true, Pools: prefixes("fd00::1:0:0:0/80"), Translations: []firewall.Translation{

@@ -18,7 +18,9 @@ func prefixSets(networks []Network) []nft.Set {
 				continue
 			}
 			pools6.add(p)
-			ours6.add(p)
+			if !n.Shared {
+				ours6.add(p)
+			}
 			if n.NAT6 && !n.Internal {
 				hidden6.add(p)
 			}
@@ -35,7 +37,7 @@ func prefixSets(networks []Network) []nft.Set {
 	}
 	return []nft.Set{
 		pools6.set("pfx6", nft.IPv6Type), pools4.set("pfx4", nft.IPv4Type),
-		ours6.set("ours6", nft.IPv6Type), // pools, and prefixes that they have outside
+		ours6.set("ours6", nft.IPv6Type), // pools of this host alone, and prefixes that they have outside
 		hidden6.set("hidden6", nft.IPv6Type), hidden4.set("hidden4", nft.IPv4Type),
 	}
 }

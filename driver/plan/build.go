@@ -102,7 +102,7 @@ func conf(link, key string) string { return "net/ipv6/conf/" + link + "/" + key 
 func policy(n Network, up Uplinks) firewall.Network {
 	p := firewall.Network{
 		Bridge: n.Bridge, Internal: n.Internal, Pools: Prefixes(n, up),
-		Isolated: n.Isolated, HostICMPOnly: n.HostICMPOnly,
+		Isolated: n.Isolated, HostICMPOnly: n.HostICMPOnly, Shared: n.Shared,
 		NAT6: (n.Mode == NAT || n.Mode == NPTv6) && !n.Internal, Source6: n.HostIPv6, Translations: n.translations(up.For[n.Uplink]),
 	}
 	for _, pool := range n.Pools {
@@ -126,7 +126,9 @@ func ForNetwork(n Network, up Uplinks) Host {
 		Address{Link: n.Bridge, Prefix: netip.PrefixFrom(n.LinkLocal(), LinkLocal.Bits())},
 	)
 	for _, p := range Prefixes(n, up) {
-		host.Add(n.ID, Route{Dst: p, Link: n.Bridge})
+		if !n.sharesPool(p.Addr()) {
+			host.Add(n.ID, Route{Dst: p, Link: n.Bridge})
+		}
 	}
 	host.Add(n.ID, n.announcesPools(up)...)
 	for _, p := range n.Pools {
@@ -139,12 +141,17 @@ func ForNetwork(n Network, up Uplinks) Host {
 				// Of a longer prefix zebra would make a connected route, which
 				// hides the one that is announced.
 				bits = p.Gateway.BitLen()
+			case n.sharesPool(p.Gateway):
+				bits = p.Gateway.BitLen() // else the kernel would route the pool here
 			}
 			host.Add(n.ID, Address{Link: n.Bridge, Prefix: netip.PrefixFrom(p.Gateway, bits)})
 		}
 	}
 	return host
 }
+
+// sharesPool reports whether the pool of addr has addresses on other hosts.
+func (n Network) sharesPool(addr netip.Addr) bool { return n.Shared && addr.Is6() }
 
 func mtu(n Network, up Uplinks) int {
 	if n.MTU != 0 {
@@ -172,6 +179,9 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 	for _, a := range all {
 		addr := a.Addr()
 		host.Add(e.ID, Neighbor{Addr: addr, Link: n.Bridge, MAC: e.MAC})
+		if n.sharesPool(addr) {
+			host.Add(e.ID, Route{Dst: netip.PrefixFrom(addr, addr.BitLen()), Link: n.Bridge})
+		}
 		if o, ok := inside(n, e, a); ok {
 			host.Add(e.ID, o)
 		}

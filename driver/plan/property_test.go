@@ -28,6 +28,7 @@ func drawRecords(t *rapid.T) records {
 			Internal:     rapid.Bool().Draw(t, "internal"),
 			NoMasquerade: rapid.Bool().Draw(t, "no masquerade"),
 			Follow:       rapid.Bool().Draw(t, "follow"),
+			Shared:       rapid.Bool().Draw(t, "shared"),
 			Announce:     rapid.SampledFrom([]string{"", plan.AnnouncePrefix, plan.AnnounceEndpoint}).Draw(t, "announce"),
 			Pools:        []plan.Pool{{Prefix: netip.MustParsePrefix(fmt.Sprintf("2001:db8:0:0:%x::/80", i+1)), Gateway: fe80}},
 		}

@@ -34,6 +34,9 @@ type Network struct {
 	Announce string `json:"announce,omitempty"`
 	// MTU is that of the bridge and its endpoints; 0 follows the uplink.
 	MTU int `json:"mtu,omitempty"`
+	// Shared networks have their IPv6 pools together with other hosts: an address
+	// without an endpoint here is looked for on the uplink.
+	Shared bool `json:"shared,omitempty"`
 	// Internal networks have no gateway and reach nothing outside their bridge.
 	Internal bool `json:"internal,omitempty"`
 	// NoMasquerade leaves IPv4 packets to the outside with the container's own source address.

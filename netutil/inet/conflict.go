@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // ErrConflict is wrapped by every error that says that a pool collides with
@@ -45,6 +46,13 @@ func (r HostRoute) String() string {
 // Excludes reports whether no pool may be inside r. IPv4 has no prefix to
 // share, so a pool inside the route to a link takes hosts off the network.
 func (r HostRoute) Excludes() bool { return r.Dst.Addr().Is4() && r.Link != "" }
+
+// BesideHosts returns f without its routes to single IPv6 addresses. Where hosts
+// share a pool, they lead to the containers of others.
+func (f Foreign) BesideHosts() Foreign {
+	f.Routes = slices.DeleteFunc(slices.Clone(f.Routes), func(r HostRoute) bool { return r.Dst.Addr().Is6() && r.Dst.IsSingleIP() })
+	return f
+}
 
 // CheckPool says why pool cannot be lent to a network, nil if it can. A pool
 // inside a shorter route (a /80 of the uplink's on-link /64) is right; a pool

@@ -19,6 +19,12 @@ func EmbedMAC(p netip.Prefix, m MAC) (netip.Addr, error) {
 	return netip.AddrFrom16(b), nil
 }
 
+// LowMAC returns the low 48 bits of a, which are the MAC that EmbedMAC put there.
+func LowMAC(a netip.Addr) MAC {
+	b := a.As16()
+	return MAC(b[10:])
+}
+
 // LinkLocal returns the link-local address that m gives: fe80::/64 and the
 // modified EUI-64 identifier (RFC 4291 Appendix A).
 func LinkLocal(m MAC) netip.Addr {

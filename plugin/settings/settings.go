@@ -40,6 +40,8 @@ type Settings struct {
 	Announce string
 	// RouteProtocol is that of announced routes.
 	RouteProtocol int
+	// Scope says whose networks are.
+	Scope Scope
 	// Sysctls says who sets the host's sysctls.
 	Sysctls Who
 	// SysctlDir is where the sysctls under net are files that can be written.
@@ -81,6 +83,16 @@ const (
 	Check Who = "check"
 	// Ignore leaves it to the operator.
 	Ignore Who = "ignore"
+)
+
+// A Scope says whose networks are.
+type Scope string
+
+const (
+	// Local networks are each host's own.
+	Local Scope = "local"
+	// Global networks are those of a swarm.
+	Global Scope = "global"
 )
 
 // A LogFormat is how log lines are written.

@@ -40,6 +40,7 @@ func defaults(change func(*settings.Settings)) settings.Settings {
 		NASource:  plan.SourceAuto,
 		Firewalld: true,
 		IID:       alloc.MAC,
+		Scope:     settings.Local,
 		PrefixLen: 80,
 		LogLevel:  slog.LevelInfo,
 		LogFormat: settings.Text,
@@ -90,6 +91,7 @@ func TestRead(t *testing.T) {
 				RouteProtocol: 200,
 
 				IID:       alloc.Name,
+				Scope:     settings.Local,
 				PrefixLen: 64,
 				LogLevel:  slog.LevelDebug,
 				LogFormat: settings.JSON,
@@ -110,7 +112,7 @@ func TestRead(t *testing.T) {
 			name: "every variable",
 			env: map[string]string{
 				"NDP6_SOCKET": "/run/a.sock, /run/b.sock", "NDP6_STATE_DIR": "/srv/ndp6", "NDP6_UPLINK": "eth1",
-				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_POOL_SOURCE": "routed", "NDP6_PREFIX_LEN": "96", "NDP6_IID": "packed", "NDP6_ANNOUNCE": "endpoint", "NDP6_ROUTE_PROTOCOL": "200",
+				"NDP6_POOLS": "2001:db8:1::/64,fd00:1::/48", "NDP6_IPV4_POOLS": "none", "NDP6_POOL_SOURCE": "routed", "NDP6_PREFIX_LEN": "96", "NDP6_IID": "packed", "NDP6_SCOPE": "global", "NDP6_ANNOUNCE": "endpoint", "NDP6_ROUTE_PROTOCOL": "200",
 				"NDP6_SYSCTLS": "check", "NDP6_SYSCTL_DIR": "/hostnet", "NDP6_SYSCTL_DROPIN": "/run/z.conf", "NDP6_RESPONDER": "auto", "NDP6_NA_SOURCE": "link-local", "NDP6_FIREWALLD": "ignore", "NDP6_RESYNC_PERIOD": "2m30s", "NDP6_DOCKER_SOCKET": "none", "NDP6_METRICS_ADDR": "[::1]:9166", "NDP6_LOG_LEVEL": "error", "NDP6_LOG_FORMAT": "json",
 				"NDP6_ETCD": "http://192.0.2.1:2379, http://192.0.2.2:2379", "NDP6_ETCD_CA": "/ca", "NDP6_ETCD_CERT": "/cert", "NDP6_ETCD_KEY": "/key", "NDP6_ETCD_USER": "box", "NDP6_ETCD_PASSWORD_FILE": "/secret",
 				"NDP6_ETCD_LEASE": "2s", "NDP6_PEER_HOLD": "1s", "NDP6_HOST_ID": "box1",
@@ -132,6 +134,7 @@ func TestRead(t *testing.T) {
 				RouteProtocol: 200,
 
 				IID:       alloc.Packed,
+				Scope:     settings.Global,
 				PrefixLen: 96,
 				LogLevel:  slog.LevelError,
 				LogFormat: settings.JSON,

@@ -134,6 +134,17 @@ func hostTable() []setting {
 			},
 		},
 		{
+			flag: "scope", env: "NDP6_SCOPE", placeholder: "SCOPE",
+			value: string(Local),
+			title: "whose networks are: each host's own, or a swarm's",
+			more: "local: each host has its pools; in a swarm, each node's part of a network has its own. global: a swarm's managers give addresses of one pool\n" +
+				"to containers of all nodes. Only as a managed plugin, and the same on all nodes.",
+			set: func(s *Settings, v string) (err error) {
+				s.Scope, err = choose(v, Local, Global)
+				return err
+			},
+		},
+		{
 			flag: "sysctls", env: "NDP6_SYSCTLS", placeholder: "WHO",
 			value: string(Manage),
 			title: "who sets the sysctls of neighbor discovery and forwarding",
