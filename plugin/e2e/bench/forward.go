@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ndp6/ndp6/ipam/alloc"
@@ -72,7 +73,13 @@ func measureForwarding(ctx context.Context, o options) (_ page.Part, err error) 
 			}
 		}
 	}
-	return page.Part{Tables: []page.Table{table}, Charts: []page.Chart{{Name: "forward", Lines: lines}}}, nil
+	step := lines.Steps[max(0, len(lines.Steps)-2)]
+	short := []string{"with " + step + " addresses"}
+	for _, p := range slices.Backward(f.paths[1:]) {
+		short = append(short, fmt.Sprintf("%s forwards %s of the packets that a host without proxy does", p.name,
+			table.Ratio(p.name+", "+step, nameForward+", "+step, 0)))
+	}
+	return page.Part{Short: strings.Join(short, ", "), Tables: []page.Table{table}, Charts: []page.Chart{{Name: "forward", Lines: lines}}}, nil
 }
 
 // open makes the hosts, which answer for nothing yet.

@@ -88,9 +88,9 @@ func run(ctx context.Context, w io.Writer, o options) error {
 		}
 		fmt.Fprintf(w, "(%s)\n", time.Since(start).Round(time.Second))
 		done = append(done, part)
-	}
-	if o.write != "" && len(done) > 0 {
-		errs = append(errs, write(o.write, done))
+		if o.write != "" {
+			errs = append(errs, write(o.write, done)) // What is measured is kept, whatever comes next.
+		}
 	}
 	return errors.Join(append(errs, ctx.Err())...)
 }

@@ -57,7 +57,7 @@ func TestShort(t *testing.T) {
 // checkPart wants a row of ndp6 that has everything, and the charts.
 func checkPart(t *testing.T, dir string, p page.Part) {
 	t.Helper()
-	if p.Date == "" || p.Machine == "" || len(p.Versions) == 0 || p.Command == "" || len(p.Text) == 0 || len(p.Charts) == 0 {
+	if p.Date == "" || p.Machine == "" || len(p.Versions) == 0 || p.Command == "" || len(p.Text) == 0 || p.Short == "" || strings.Contains(p.Short, " - ") || len(p.Charts) == 0 {
 		t.Errorf("%s does not say when, where and how: %+v", p.Name, p)
 	}
 	for _, table := range p.Tables {

@@ -111,6 +111,8 @@ func measureMoves(ctx context.Context, o options) (_ page.Part, err error) {
 	}
 	table.Ratios = table.Ratios[:max(0, len(movers)-1)]
 	return page.Part{
+		Short: best(table.Table, func(name string) string { return table.Median(name, 0) + " ms" }) +
+			"; documentation's recipe " + table.Median(nameRecipe, 0) + " ms",
 		Versions: []string{"Docker " + dockerOfPaths},
 		Tables:   []page.Table{table}, Charts: []page.Chart{{Name: "move", Bars: bars}},
 	}, nil

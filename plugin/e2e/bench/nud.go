@@ -84,6 +84,8 @@ func measureFailures(ctx context.Context, o options) (_ page.Part, err error) {
 	}
 	versions, err := packageVersion(ctx, "ndppd")
 	return page.Part{
+		Short: best(table.Table, func(name string) string { return table.Median(name, 0) + " failed" }) +
+			"; ndppd " + table.Median(nameNdppd, 0) + ", documentation's recipe " + table.Median(nameRecipe, 0),
 		Versions: []string{"Docker " + dockerOfPaths, versions},
 		Tables:   []page.Table{table}, Charts: []page.Chart{{Name: "nud", Bars: bars}},
 	}, err

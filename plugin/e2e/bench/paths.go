@@ -58,13 +58,16 @@ func measurePaths(ctx context.Context, o options) (_ page.Part, err error) {
 	} {
 		table.Ratios = append(table.Ratios, sheet.Ratio{Of: c[0], To: c[1]})
 	}
+	packets := slices.Index(kinds(), load.Packets)
 	bars := &chart.Bars{Title: "Small packets to a published port", Unit: "1,000 packets a CPU second, more is better"}
 	for _, r := range table.Rows {
 		bars.Bars = append(bars.Bars, chart.Bar{
-			Name: r.Name, Value: r.Cells[slices.Index(kinds(), load.Packets)].Median(), Ours: strings.HasPrefix(r.Name, "ndp6"),
+			Name: r.Name, Value: r.Cells[packets].Median(), Ours: strings.HasPrefix(r.Name, "ndp6"),
 		})
 	}
 	return page.Part{
+		Short: fmt.Sprintf("ndp6's rules carry %s of the TCP stream of a host without rules, and %s of the small packets of Docker's bridge",
+			table.Ratio(pathAlone, pathPlain, 0), table.Ratio(pathNDP6, pathBridge, packets)),
 		Versions: []string{"Docker " + dockerOfPaths},
 		Tables:   []page.Table{table}, Charts: []page.Chart{{Name: "path", Bars: bars}},
 	}, nil

@@ -106,9 +106,24 @@ func measurePings(ctx context.Context, o options) (_ page.Part, err error) {
 	}
 	versions, err := packageVersion(ctx, "ndppd")
 	return page.Part{
+		Short: best(table.Table, func(name string) string {
+			return fmt.Sprintf("%s ms, %s times what a plain host takes and %s times what the documentation's recipe does",
+				table.Median(name, 0), table.Ratio(name, namePlain, 0), table.Ratio(name, nameRecipe, 0))
+		}),
 		Versions: []string{"Docker " + dockerOfPaths, versions},
 		Tables:   []page.Table{table}, Charts: []page.Chart{{Name: "ping", Bars: bars}},
 	}, err
+}
+
+// best says something of the rows of ndp6 that a table has.
+func best(table sheet.Table, say func(name string) string) string {
+	var all []string
+	for _, name := range []string{nameBPF, nameKernel} {
+		if _, ok := table.Row(name); ok {
+			all = append(all, name+" "+say(name))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // pingLimit is what a ping takes that is not answered.

@@ -80,5 +80,8 @@ func solicitPart(ctx context.Context, shops []*shop, n int) (page.Part, error) {
 	}
 	table.Ratios = append(table.Ratios, sheet.Ratio{Of: nameKernel + ", packed", To: nameKernel})
 	versions, err := packageVersion(ctx, "ndppd")
-	return page.Part{Versions: []string{versions}, Tables: []page.Table{table}, Charts: []page.Chart{{Name: "solicit", Bars: capacity}}}, err
+	short := best(table.Table, func(name string) string {
+		return fmt.Sprintf("answers %s %% of %s a second at %s us each", table.Median(name, 4), sheet.Number(floodRate), table.Median(name, 5))
+	})
+	return page.Part{Short: short, Versions: []string{versions}, Tables: []page.Table{table}, Charts: []page.Chart{{Name: "solicit", Bars: capacity}}}, err
 }

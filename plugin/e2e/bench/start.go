@@ -41,7 +41,11 @@ func measureStarts(ctx context.Context, o options) (page.Part, error) {
 		bars.Bars = append(bars.Bars, chart.Bar{Name: "ndp6 on " + release.Docker, Value: ndp6.Median(), Ours: true},
 			chart.Bar{Name: "bridge on " + release.Docker, Value: bridge.Median()})
 	}
-	return page.Part{Tables: []page.Table{table}, Charts: []page.Chart{{Name: "start", Bars: bars}}}, nil
+	var short []string
+	for _, r := range table.Rows {
+		short = append(short, fmt.Sprintf("%s of the IPv6 bridge's share on Docker %s", table.Median(r.Name, 3), r.Name))
+	}
+	return page.Part{Short: strings.Join(short, ", "), Tables: []page.Table{table}, Charts: []page.Chart{{Name: "start", Bars: bars}}}, nil
 }
 
 // measureStart times docker run on no network, on Docker's bridge and on ndp6.

@@ -77,7 +77,10 @@ func measureUpdates(ctx context.Context, o options) (_ page.Part, err error) {
 		lines.Steps = append(lines.Steps, size)
 		table.Ratios = append(table.Ratios, sheet.Ratio{Of: "ndp6, " + size, To: "ip6tables, " + size})
 	}
-	return page.Part{Tables: []page.Table{table}, Charts: []page.Chart{{Name: "update", Lines: lines}}}, nil
+	step := lines.Steps[len(lines.Steps)-1]
+	short := fmt.Sprintf("%s ms beside %s containers, ip6tables %s ms",
+		table.Median("ndp6, "+step, 0), step, table.Median("ip6tables, "+step, 0))
+	return page.Part{Short: short, Tables: []page.Table{table}, Charts: []page.Chart{{Name: "update", Lines: lines}}}, nil
 }
 
 type updates struct{ adds, removes []time.Duration }

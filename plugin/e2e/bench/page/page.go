@@ -24,6 +24,7 @@ type Part struct {
 	Name    string   `json:"name"`
 	Title   string   `json:"title"`
 	Text    []string `json:"text"`    // paragraphs: what was measured, and how
+	Short   string   `json:"short"`   // the answer, in a line
 	Command string   `json:"command"` // that measures it again
 	Date    string   `json:"date"`
 	Machine string   `json:"machine"`
@@ -174,6 +175,12 @@ func (p Page) Markdown() string {
 	b.WriteString(preamble)
 	if len(p.Parts) == 0 {
 		b.WriteString("\nNothing is measured yet.\n")
+	}
+	for i, part := range p.Parts {
+		if i == 0 {
+			b.WriteString("\n## In short\n\n")
+		}
+		fmt.Fprintf(&b, "- %s: %s.\n", part.Title, part.Short)
 	}
 	for _, part := range p.Parts {
 		fmt.Fprintf(&b, "\n## %s\n\n", part.Title)

@@ -50,6 +50,20 @@ func (t Table) Row(name string) (Row, bool) {
 	return Row{}, false
 }
 
+// Median is that of a row's column, as a table shows it, or "-".
+func (t Table) Median(row string, column int) string {
+	r, _ := t.Row(row)
+	return Number(r.cell(column).Median())
+}
+
+// Ratio is the median of the ratios between two rows' columns, as a table shows
+// it, or "-".
+func (t Table) Ratio(of, to string, column int) string {
+	a, _ := t.Row(of)
+	b, _ := t.Row(to)
+	return Number(stat.Ratio(a.cell(column), b.cell(column)).Median())
+}
+
 // Text writes the table for a terminal.
 func (t Table) Text(w io.Writer) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

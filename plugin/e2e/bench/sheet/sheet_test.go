@@ -53,6 +53,17 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestLookup(t *testing.T) {
+	table := example()
+	got := []string{
+		table.Median("recipe", 0), table.Median("other", 2), table.Median("nobody", 0),
+		table.Ratio("recipe", "ndp6", 0), table.Ratio("recipe", "nobody", 0), table.Ratio("ndp6", "recipe", 2),
+	}
+	if diff := cmp.Diff([]string{"420", "-", "-", "1,433", "-", "0"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	want := `| who answers | first ping, ms | p99, ms | failures |
 |---|---:|---:|---:|
