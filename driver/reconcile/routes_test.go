@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/reconcile"
 	"github.com/ndp6/ndp6/netutil/nettest"
@@ -88,4 +90,39 @@ func TestRoutesOfAnOlderProcess(t *testing.T) {
 	nettest.Run(t, "ip -6 route replace 2001:db8:0:0:a::/80 dev nd-web proto 166 metric 1024", "ip route add 10.9.0.0/24 dev nd-web proto 166")
 	n.pass(t)
 	expectHost(t, serving)
+}
+
+// Where hosts share a pool, only addresses of this one lead to its bridge.
+func TestSharedRoutes(t *testing.T) {
+	enter(t)
+	before := observe(t)
+	n := newNode(t, memory{})
+	shared := web
+	shared.Shared = true
+	n.networks = []plan.Network{shared}
+	n.pass(t)
+	n.sync(t, box(0))
+	leadsTo := func() map[string]string {
+		links := make(map[string]string)
+		for _, addr := range []string{"2001:db8::a:0:0:2", "2001:db8::a:0:0:9"} {
+			_, rest, _ := strings.Cut(nettest.Run(t, "ip -6 route get "+addr), " dev ")
+			links[addr], _, _ = strings.Cut(rest, " ")
+		}
+		return links
+	}
+	want := map[string]string{"2001:db8::a:0:0:2": "nd-web", "2001:db8::a:0:0:9": "eth0"}
+	if diff := cmp.Diff(want, leadsTo()); diff != "" {
+		t.Errorf("the container here, and one elsewhere (-want +got):\n%s", diff)
+	}
+	serving := observe(t)
+	n.pass(t)
+	expectHost(t, serving)
+	nettest.Run(t, "ip -6 route flush 2001:db8::a:0:0:2/128")
+	n.pass(t)
+	if diff := cmp.Diff(want, leadsTo()); diff != "" {
+		t.Errorf("after a flush (-want +got):\n%s", diff)
+	}
+	expectHost(t, serving)
+	n.stop(t)
+	expectHost(t, before)
 }

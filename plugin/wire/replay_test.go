@@ -42,6 +42,21 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestSwarmReplay sends what a manager sends for networks of a swarm.
+func TestSwarmReplay(t *testing.T) {
+	d := &drivers{}
+	p := start(t, d, quiet)
+	for _, call := range recorded(t, "swarm") {
+		status, answer := p.post(t, call.Method, call.body())
+		if status != http.StatusOK || !strings.HasPrefix(answer, "{") {
+			t.Errorf("%s %s: %d %s", call.Method, call.Request, status, answer)
+		}
+		if call.body() != "" {
+			checkLossless(t, call, d.last())
+		}
+	}
+}
+
 // A recordedCall is a line of testdata: Request is the body, "" for none.
 type recordedCall struct {
 	Method  string          `json:"method"`
