@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -17,8 +18,10 @@ import (
 
 	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/netns"
 	"github.com/ndp6/ndp6/netutil/nettest"
+	"github.com/ndp6/ndp6/netutil/responder"
 	"github.com/ndp6/ndp6/plugin/doctor"
 )
 
@@ -96,6 +99,23 @@ type broken struct {
 
 func commands(lines ...string) func(*host) { return func(h *host) { h.tb.Helper(); h.run(lines...) } }
 
+// respond puts a program on the uplink, as ndp6 does.
+func respond(h *host) {
+	h.tb.Helper()
+	eth0, err := net.InterfaceByName("eth0")
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	r, err := responder.New(responder.Config{Index: eth0.Index, Name: eth0.Name, MAC: inet.MAC(eth0.HardwareAddr)})
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	defer r.Close() // It stays where it is.
+	if err := errors.Join(r.Add(container), r.Attach()); err != nil {
+		h.tb.Fatal(err)
+	}
+}
+
 func onRouter(line string) func(*host) {
 	return func(h *host) { h.tb.Helper(); nettest.RunIn(h.tb, h.router, line) }
 }
@@ -110,6 +130,10 @@ func brokenHosts() []broken {
 		{"IPv4 forwarding reset", commands("sysctl -qw net.ipv4.ip_forward=0"), doctor.IPv4ForwardingOff, nil},
 		{"proxy_ndp reset", commands("sysctl -qw net.ipv6.conf.eth0.proxy_ndp=0"), doctor.ProxyNDPOff, nil},
 		{"proxy_ndp of all links reset", commands("sysctl -qw net.ipv6.conf.all.proxy_ndp=0"), doctor.ProxyNDPUnicastOff, nil},
+		{"program removed", func(h *host) {
+			h.status.Uplinks = []driver.UplinkStatus{{Name: "eth0", Asked: plan.AnswerAuto, Responder: plan.AnswerBPF}}
+			h.run("sysctl -qw net.ipv6.conf.all.proxy_ndp=0")
+		}, doctor.ResponderMissing, respond},
 		{"proxy_delay reset", commands("sysctl -qw net.ipv6.neigh.eth0.proxy_delay=80"), doctor.ProxyDelay, nil},
 		{"RA ignored by a host that forwards", func(h *host) {
 			h.run("sysctl -qw net.ipv6.conf.eth0.accept_ra=1", "ip -6 route del default")

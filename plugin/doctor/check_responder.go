@@ -24,6 +24,14 @@ func (f *Facts) responder(u Uplink) driver.UplinkStatus {
 	return driver.UplinkStatus{}
 }
 
+// willRespond reports whether a responder is to be on the link: as the daemon
+// says, or with the first network.
+func (f *Facts) willRespond(u Uplink) bool {
+	mode := f.Settings.Responder
+	return f.responder(u).Responder == plan.AnswerBPF ||
+		len(f.Networks) == 0 && (mode == plan.AnswerAuto || mode == plan.AnswerBPF) && f.Kernel.Responder == nil
+}
+
 // responders finds one that is not where it should be, or that the kernel does
 // not run.
 func responders(f *Facts, u Uplink) []Finding {

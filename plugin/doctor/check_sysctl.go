@@ -3,8 +3,6 @@ package doctor
 import (
 	"fmt"
 	"slices"
-
-	"github.com/ndp6/ndp6/driver/plan"
 )
 
 func sysctlChecks() []check {
@@ -59,7 +57,7 @@ func proxyNDP(f *Facts, u Uplink) []Finding {
 		return nil
 	}
 	out := f.wrong(ProxyNDPOff, Error, conf(u.Name, "proxy_ndp"), "1", "the kernel answers for no container, whatever proxy entries there are: routers do not find them")
-	if !f.responds(u) && f.responder(u).Responder != plan.AnswerBPF {
+	if !f.responds(u) && !f.willRespond(u) {
 		out = append(out, f.wrong(ProxyNDPUnicastOff, Error, conf("all", "proxy_ndp"), "1",
 			"unicast solicitations, with which routers check every half minute that a neighbor is still there, are not answered: connections stall")...)
 	}

@@ -93,6 +93,22 @@ func TestDiagnose(t *testing.T) {
 			}, []doctor.Code{doctor.ForwardingOff, doctor.ProxyNDPOff, doctor.ProxyNDPUnicastOff, doctor.ProxyDelay},
 		},
 		{
+			"checked sysctls, no network yet, and a program to come", func(f *doctor.Facts) {
+				f.Settings.Sysctls, f.Settings.Responder = settings.Check, plan.AnswerAuto
+				maps.Copy(f.Sysctls, map[string]string{
+					"net/ipv6/conf/all/forwarding": "1", "net/ipv6/conf/eth0/proxy_ndp": "0",
+					"net/ipv6/conf/all/proxy_ndp": "0", "net/ipv6/neigh/eth0/proxy_delay": "0",
+				})
+			}, []doctor.Code{doctor.ProxyNDPOff},
+		},
+		{
+			"checked sysctls, no network yet, and no program to come", func(f *doctor.Facts) {
+				f.Settings.Sysctls, f.Settings.Responder = settings.Check, plan.AnswerAuto
+				f.Kernel.Responder = errors.New("the process lacks CAP_BPF")
+				f.Sysctls["net/ipv6/conf/all/proxy_ndp"] = "0"
+			}, []doctor.Code{doctor.ProxyNDPUnicastOff},
+		},
+		{
 			name: "the same, to be set with the first network", change: func(f *doctor.Facts) {
 				f.Sysctls["net/ipv6/conf/all/forwarding"], f.Sysctls["net/ipv6/conf/eth0/proxy_ndp"] = "0", "0"
 			},

@@ -46,6 +46,8 @@ type Kernel struct {
 	// Rules is what nftables lack; Bridge and Veth are why there are no such
 	// links; nil where they are there, or not looked for.
 	Rules, Bridge, Veth error
+	// Responder is why the kernel runs none.
+	Responder error
 	// Entries and Limit are those of the neighbor table, 0 where they are not seen.
 	Entries, Limit int
 }

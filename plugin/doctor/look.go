@@ -70,6 +70,7 @@ func (f *Facts) lookAtKernel() {
 		}
 		defer conn.Close()
 		f.Kernel.Bridge = conn.AddBridge(kernel.Bridge{Name: "ndp6-try"})
+		f.Kernel.Responder = responder.Available()
 		f.Kernel.Veth = conn.AddVeth(kernel.Veth{Name: "ndp6-try0", Peer: "ndp6-try1"})
 		rules, err := nft.Open()
 		if err != nil {
