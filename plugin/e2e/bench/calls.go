@@ -121,7 +121,13 @@ func newFleet(ctx context.Context, l *lab.Lab, o options, number, size int) (*fl
 			return nil, err
 		}
 	}
-	return f, nil
+	// One stays up where containers come and go: the first and the last of a network change its bridge.
+	stays, err := f.start(ctx, f.extra, 0, 1)
+	if err != nil {
+		return nil, err
+	}
+	f.next = 1
+	return f, f.sandbox.IP(ctx, "link set "+stays[0].Link+" up")
 }
 
 // start starts n containers of a network from the one with a number on, by 8
