@@ -248,12 +248,19 @@ func (h *labHost) routes() string {
 	return h.run("ip -6 route show proto 167")
 }
 
+// leads reports whether what is sent to a prefix goes to another host.
+func (h *labHost) leads(prefix string) bool {
+	h.t.Helper()
+	first := netip.MustParsePrefix(prefix).Addr().Next()
+	return strings.Contains(h.run("ip -6 route get "+first.String()), " proto 167 ")
+}
+
 // await waits until a host has, or has not, a route to a prefix, and returns how
 // long that took.
 func (h *labHost) await(prefix string, want bool) time.Duration {
 	h.t.Helper()
 	begin := time.Now()
-	for strings.Contains(h.routes(), prefix+" via") != want {
+	for h.leads(prefix) != want {
 		if time.Since(begin) > time.Minute {
 			h.t.Fatalf("%s: route to %s: want %t, routes are\n%s", h.name, prefix, want, h.routes())
 		}

@@ -35,12 +35,18 @@ import (
 const serveIn = "NDP6_TEST_SERVE_IN"
 
 func TestMain(m *testing.M) {
-	dir := os.Getenv(serveIn)
-	if dir == "" {
+	dir, url := os.Getenv(serveIn), os.Getenv(fillAt)
+	var err error
+	switch {
+	case dir != "":
+		err = serve(dir)
+	case url != "":
+		err = fill(url)
+	default:
 		os.Exit(m.Run())
 	}
-	if err := serve(dir); err != nil {
-		fmt.Fprintln(os.Stderr, "serve:", err)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "test process:", err)
 		os.Exit(1)
 	}
 }

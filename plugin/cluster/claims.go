@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/ndp6/ndp6/netutil/inet"
@@ -29,7 +28,7 @@ func (m *Member) Claim(ctx context.Context, base netip.Prefix, bits int, busy []
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c := claiming{m: m, base: base, bits: bits, busy: slices.Clone(busy)}
+	c := claiming{m: m, base: base, bits: bits, busy: append(m.own(), busy...)}
 	p, err := c.run(ctx)
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("claim a /%d of base %s: %w", bits, base, m.explain(err))

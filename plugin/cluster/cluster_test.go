@@ -47,11 +47,11 @@ type options struct {
 }
 
 // join starts a member, which stops at the test's end at the latest.
-func join(t *testing.T, server *etcdtest.Server, host string, o options) *node {
-	t.Helper()
+func join(tb testing.TB, server *etcdtest.Server, host string, o options) *node {
+	tb.Helper()
 	client, err := etcd.New(etcd.Config{Endpoints: []string{server.URL}})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if o.boot == "" {
 		o.boot = "boot of " + host
@@ -81,7 +81,7 @@ func join(t *testing.T, server *etcdtest.Server, host string, o options) *node {
 		Peers: o.records,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	n.Hold(o.held)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -90,11 +90,11 @@ func join(t *testing.T, server *etcdtest.Server, host string, o options) *node {
 	n.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("Run = %v", err)
+			tb.Errorf("Run = %v", err)
 		}
 		client.Close()
 	})
-	t.Cleanup(n.stop)
+	tb.Cleanup(n.stop)
 	return n
 }
 
@@ -248,6 +248,30 @@ func TestClaimAtOnce(t *testing.T) {
 	}
 	if p := claim(t, nodes[8], space64); p != freed {
 		t.Errorf("claimed %s, want %s, which was given back", p, freed)
+	}
+}
+
+// A base of 4,096 blocks of which one is free, behind all others.
+func TestClaimTheLastBlock(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	client, err := etcd.New(etcd.Config{Endpoints: []string{server.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	base := netip.MustParsePrefix("2001:db8::/68")
+	const free = 1<<12 - 2 // the last but one
+	if err := etcdtest.Fill(t.Context(), client, base, 1, free-1, netip.MustParseAddr("fe80::7")); err != nil {
+		t.Fatal(err)
+	}
+	n := join(t, server, "a", options{})
+	want := inet.Subnet(base, 80, free)
+	if got := claim(t, n, base); got != want {
+		t.Errorf("claimed %s, want %s", got, want)
+	}
+	if _, err := n.Claim(t.Context(), base, 80, nil); !errors.Is(err, inet.ErrConflict) || !strings.Contains(err.Error(), "peer0000 (4093), name of a (1)") {
+		t.Errorf("base exhausted: %v", err)
 	}
 }
 

@@ -22,6 +22,13 @@ func (m *Member) has(p netip.Prefix) bool {
 	return m.held[p] || m.claiming[p]
 }
 
+// own returns all that this host has, or is about to.
+func (m *Member) own() []netip.Prefix {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.AppendSeq(slices.Collect(maps.Keys(m.held)), maps.Keys(m.claiming))
+}
+
 // reserve keeps p from other claims of this host until settle.
 func (m *Member) reserve(p netip.Prefix) bool {
 	m.mu.Lock()

@@ -17,8 +17,13 @@ import (
 	"github.com/ndp6/ndp6/plugin/etcd"
 )
 
-// blind is how many blocks are tried before all that are taken are read.
-const blind = 8
+const (
+	// blind is how many blocks are tried before what is taken is read.
+	blind = 8
+	// ahead is how many claims are read at once. Reading 65,536 takes seconds,
+	// and a gap is found long before.
+	ahead = 1000
+)
 
 // claiming is one search for a block.
 type claiming struct {
@@ -36,18 +41,17 @@ func (c *claiming) run(ctx context.Context) (netip.Prefix, error) {
 	if p.IsValid() || err != nil {
 		return p, err
 	}
-	read := false
 	for n := 0; ; n++ {
-		if n >= blind && !read {
-			// The base fills up: stepping over one after the other takes too long.
-			if err := c.readAll(ctx); err != nil {
-				return netip.Prefix{}, err
-			}
-			read = true
-		}
 		p, ok := claim.Choose(c.base, c.bits, c.m.config.Host, c.busy)
 		if !ok {
 			return netip.Prefix{}, c.exhausted(ctx)
+		}
+		if n >= blind {
+			if taken, err := c.read(ctx, p); err != nil {
+				return netip.Prefix{}, err
+			} else if taken {
+				continue
+			}
 		}
 		taken, err := c.try(ctx, p)
 		if err != nil {
@@ -152,15 +156,17 @@ func overlapping(found [][]etcd.KV) []claim.Claim {
 	return claims
 }
 
-// readAll has the search know all that is claimed in the base.
-func (c *claiming) readAll(ctx context.Context) error {
-	first, end := claim.Within(c.base)
-	_, err := c.m.config.Etcd.Range(ctx, first, end, true, func(kv etcd.KV) {
-		if p, err := claim.ParsePrefix(string(kv.Key)); err == nil {
-			c.busy = append(c.busy, p)
+// read has the search know claims from p on, and reports whether p is among them.
+func (c *claiming) read(ctx context.Context, p netip.Prefix) (taken bool, err error) {
+	first, _ := claim.Within(p)
+	_, end := claim.Within(c.base)
+	err = c.m.config.Etcd.Some(ctx, first, end, ahead, func(kv etcd.KV) {
+		if found, err := claim.ParsePrefix(string(kv.Key)); err == nil {
+			c.busy = append(c.busy, found)
+			taken = taken || found.Overlaps(p)
 		}
 	})
-	return err
+	return taken, err
 }
 
 // named is how many hosts an error names.
@@ -176,7 +182,8 @@ func (c *claiming) exhausted(ctx context.Context) error {
 		}
 	})
 	if err != nil {
-		return err
+		// There are too many to count while Docker waits.
+		return fmt.Errorf("none is free: use another base, or see ndp6 claims: %w", inet.ErrConflict)
 	}
 	hosts := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
 		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))

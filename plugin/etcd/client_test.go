@@ -73,7 +73,7 @@ func TestTransactions(t *testing.T) {
 func TestRangeReadsAllPages(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, etcd.Config{Endpoints: []string{etcdtest.Start(t).URL}})
-	const keys = 2100
+	const keys = 4100
 	for i := 0; i < keys; {
 		var txn etcd.Txn
 		for range 100 {
@@ -93,6 +93,15 @@ func TestRangeReadsAllPages(t *testing.T) {
 		if err != nil || n != keys || revision < keys/100 {
 			t.Errorf("%d keys at revision %d: %v", n, revision, err)
 		}
+	}
+	n := 0
+	if err := c.Some(t.Context(), "k/00005", "k0", 7, func(kv etcd.KV) {
+		if want := fmt.Sprintf("k/%05d", n+5); string(kv.Key) != want {
+			t.Errorf("key %d: %+v", n, kv)
+		}
+		n++
+	}); err != nil || n != 7 {
+		t.Errorf("%d keys, want 7: %v", n, err)
 	}
 }
 

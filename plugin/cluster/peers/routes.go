@@ -4,9 +4,12 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/ndp6/ndp6/netutil/inet"
 )
 
-// A Route leads to a block of a peer.
+// A Route leads to blocks of a peer: those beside each other have one route, as
+// a host with many networks most often has them in a row.
 type Route struct {
 	Host   string
 	Prefix netip.Prefix
@@ -14,8 +17,8 @@ type Route struct {
 }
 
 // Routes returns the routes to all peers, in the order of their prefixes. Of two
-// that overlap, which claims rule out, it is that of the peer with a lease, or
-// of the lower id; none overlaps what is our own. Those that are left out are
+// blocks that overlap, which claims rule out, it is that of the peer with a lease,
+// or of the lower id; none overlaps what is our own. Those that are left out are
 // refused.
 func (ps *Peers) Routes(own []netip.Prefix) (routes, refused []Route) {
 	ranked := slices.SortedFunc(maps.Values(ps.all), func(a, b Peer) int {
@@ -29,13 +32,16 @@ func (ps *Peers) Routes(own []netip.Prefix) (routes, refused []Route) {
 	})
 	taken := newBlocks(ranked, own)
 	for _, p := range ranked {
+		var blocks []netip.Prefix
 		for _, prefix := range p.Prefixes {
-			r := Route{Host: p.Host, Prefix: prefix, Via: p.NextHop}
 			if !taken.add(prefix) {
-				refused = append(refused, r)
+				refused = append(refused, Route{Host: p.Host, Prefix: prefix, Via: p.NextHop})
 				continue
 			}
-			routes = append(routes, r)
+			blocks = append(blocks, prefix)
+		}
+		for _, prefix := range inet.Merge(blocks) {
+			routes = append(routes, Route{Host: p.Host, Prefix: prefix, Via: p.NextHop})
 		}
 	}
 	slices.SortFunc(routes, func(a, b Route) int { return a.Prefix.Compare(b.Prefix) })

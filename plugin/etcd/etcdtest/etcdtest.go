@@ -133,6 +133,23 @@ func (s *Server) Kill() {
 	_ = s.cmd.Wait()
 }
 
+// Resident is how much memory the etcd has.
+func (s *Server) Resident(tb testing.TB) (octets float64) {
+	tb.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var kibibytes float64
+		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kibibytes); err == nil {
+			return kibibytes * 1024
+		}
+	}
+	tb.Fatalf("no memory in\n%s", text)
+	return 0
+}
+
 // Signal sends a signal to the etcd, such as SIGSTOP.
 func (s *Server) Signal(tb testing.TB, sig os.Signal) {
 	tb.Helper()
