@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ndp6/ndp6/netutil/responder"
 	"github.com/ndp6/ndp6/plugin/e2e/bench/chart"
 	"github.com/ndp6/ndp6/plugin/e2e/bench/page"
 	"github.com/ndp6/ndp6/plugin/e2e/bench/peer"
@@ -26,7 +27,7 @@ const (
 )
 
 // responders are the names of the plugin's ways to answer, with the flags that
-// choose them.
+// choose them, as far as the binary and the kernel have them.
 func (o options) responders(ctx context.Context) ([]string, map[string][]string, error) {
 	help, err := exec.CommandContext(ctx, o.binary, "serve", "--help").CombinedOutput()
 	if err != nil {
@@ -35,9 +36,12 @@ func (o options) responders(ctx context.Context) ([]string, map[string][]string,
 	if !strings.Contains(string(help), "--responder ") {
 		return []string{nameKernel}, nil, nil
 	}
-	return []string{nameKernel, nameBPF}, map[string][]string{
-		nameKernel: {"--responder=kernel"}, nameBPF: {"--responder=bpf"},
-	}, nil
+	flags := map[string][]string{nameKernel: {"--responder=kernel"}, nameBPF: {"--responder=bpf"}}
+	names := []string{nameKernel}
+	if responder.Available() == nil {
+		names = append(names, nameBPF)
+	}
+	return names, flags, nil
 }
 
 // all makes every subject, each on a host of its own.

@@ -185,7 +185,7 @@ func (p Page) Markdown() string {
 	for _, part := range p.Parts {
 		fmt.Fprintf(&b, "\n## %s\n\n", part.Title)
 		for _, text := range part.Text {
-			b.WriteString(text + "\n\n")
+			b.WriteString(wrap(text) + "\n\n")
 		}
 		for _, t := range part.Tables {
 			if t.Title != "" {
@@ -200,4 +200,20 @@ func (p Page) Markdown() string {
 		fmt.Fprintf(&b, "Measured %s on %s: %s.\n\n    %s\n", part.Date, part.Machine, strings.Join(part.Versions, ", "), part.Command)
 	}
 	return b.String()
+}
+
+// column is where lines of prose end.
+const column = 125
+
+// wrap breaks a paragraph into lines.
+func wrap(text string) string {
+	var lines []string
+	for word := range strings.FieldsSeq(text) {
+		if n := len(lines); n > 0 && len(lines[n-1])+1+len(word) <= column {
+			lines[n-1] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return strings.Join(lines, "\n")
 }

@@ -17,7 +17,7 @@ import (
 
 func part(name, title string) page.Part {
 	return page.Part{
-		Name: name, Title: title, Text: []string{"What it is."}, Short: "2 ms with ndp6", Command: "make bench", Date: "2000-01-01", Machine: "Linux 1.0, 2 CPUs",
+		Name: name, Title: title, Text: []string{"What it is, in so many words that they are more than fit into one line of a document that people read beside the code, as these do."}, Short: "2 ms with ndp6", Command: "make bench", Date: "2000-01-01", Machine: "Linux 1.0, 2 CPUs",
 		Versions: []string{"Docker 1.0"},
 		Tables: []page.Table{{Title: "All", Table: sheet.Table{
 			Corner: "who", Columns: []sheet.Column{{Name: "ping", Unit: "ms"}}, Rows: []sheet.Row{{Name: "ndp6", Cells: []stat.Sample{{1, 2, 3}}}},
