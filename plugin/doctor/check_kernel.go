@@ -28,7 +28,7 @@ func kernelRelease(f *Facts) []Finding {
 			Advice: "install a newer kernel and start the host with it; on Debian 11, Ubuntu 22.04 and RHEL 9 their own is new enough",
 		}}
 	}
-	if !before(have, []int{5, 14}) && before(have, []int{5, 16}) {
+	if !before(have, []int{5, 14}) && before(have, []int{5, 16}) && !f.allRespond() {
 		return []Finding{{
 			Code: KernelProxyUnicast, Severity: Note,
 			What:   fmt.Sprintf("Linux %s may leave unicast solicitations for proxied addresses unanswered", f.Kernel.Release),

@@ -32,6 +32,15 @@ func (f *Facts) willRespond(u Uplink) bool {
 		len(f.Networks) == 0 && (mode == plan.AnswerAuto || mode == plan.AnswerBPF) && f.Kernel.Responder == nil
 }
 
+// allRespond reports whether the daemon says that a responder is on each uplink
+// where somebody answers.
+func (f *Facts) allRespond() bool {
+	if f.Daemon.Status == nil || len(f.Daemon.Status.Uplinks) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(f.Daemon.Status.Uplinks, func(s driver.UplinkStatus) bool { return s.Responder != plan.AnswerBPF })
+}
+
 // responders finds one that is not where it should be, or that the kernel does
 // not run.
 func responders(f *Facts, u Uplink) []Finding {

@@ -61,6 +61,11 @@ func TestDiagnose(t *testing.T) {
 		{name: "release of the first kernel", change: func(f *doctor.Facts) { f.Kernel.Release = "5.10.0-28-amd64" }},
 		{name: "release that cannot be read", change: func(f *doctor.Facts) { f.Kernel.Release = "linux" }},
 		{"kernel that counts the hop limit down", func(f *doctor.Facts) { f.Kernel.Release = "5.15.0-91-generic" }, []doctor.Code{doctor.KernelProxyUnicast}},
+		{name: "such a kernel, with a program in front of it", change: func(f *doctor.Facts) {
+			f.Kernel.Release = "5.15.0-91-generic"
+			answered(f, driver.UplinkStatus{Asked: plan.AnswerAuto, Responder: plan.AnswerBPF})
+			f.Responders = []int{7}
+		}},
 		{name: "kernel after it", change: func(f *doctor.Facts) { f.Kernel.Release = "5.16" }},
 		{
 			"kernel without anything", func(f *doctor.Facts) {
