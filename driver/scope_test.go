@@ -97,6 +97,11 @@ neigh proxy 2001:db8::a:4654:a9fe:db82 dev eth0
 			t.Errorf("the firewall takes other nodes' containers for impostors: %+v", policy)
 		}
 	}
+	status, err := r.Status(t.Context())
+	must(t)(err)
+	if len(status.Networks) != 1 || !status.Networks[0].Shared {
+		t.Errorf("status does not say that the network is shared: %+v", status.Networks)
+	}
 	must(t)(r.Leave(t.Context(), &network.LeaveRequest{NetworkID: "if9c63vyiw3l97h98vlj5zzlo", EndpointID: "task"}))
 	if got := r.host.holds(plan.KindProxy); got != "" {
 		t.Errorf("a task that left is reached by %s", got)

@@ -44,6 +44,8 @@ type NetworkStatus struct {
 	// Uplink is the link that stands for now, empty where there is none.
 	Uplink   string `json:"uplink"`
 	Internal bool   `json:"internal"`
+	// Shared is set where other nodes of a swarm have addresses of the pools, too.
+	Shared bool `json:"shared,omitempty"`
 	// NDP is on or off where the network has its own ndp6.ndp.
 	NDP string `json:"ndp,omitempty"`
 	// Inbound is published or open; an endpoint may differ.
@@ -202,7 +204,7 @@ func (d *Driver) networkStatus(n plan.Network) NetworkStatus {
 	s := NetworkStatus{
 		ID: n.ID, Bridge: n.Bridge, Pools: []PoolStatus{},
 		Mode: cmp.Or(n.Mode, plan.Routed), Reason: n.Reason,
-		UplinkOption: n.Uplink, Internal: n.Internal, NDP: n.NDP, Announce: n.Announce, Inbound: inbound(n.Open),
+		UplinkOption: n.Uplink, Internal: n.Internal, Shared: n.Shared, NDP: n.NDP, Announce: n.Announce, Inbound: inbound(n.Open),
 	}
 	if !n.Internal {
 		s.Uplink = d.uplinks.For[n.Uplink].Name

@@ -303,6 +303,26 @@ func (h *host) mend(f doctor.Finding) {
 	}
 }
 
+// TestSharedPool mends the route of one address where other hosts have the rest.
+func TestSharedPool(t *testing.T) {
+	h := newHost(t)
+	h.status.Networks[0].Shared = true
+	h.run("ip -6 route del "+pool.String()+" dev "+bridge, "ip -6 route add "+container.String()+" dev "+bridge+" proto kernel metric 1024")
+	if r := h.examine(); len(r.Findings) > 0 {
+		t.Fatalf("all is well:\n%s", text(r))
+	}
+	h.run("ip -6 route del " + container.String() + " dev " + bridge)
+	r := h.examine()
+	want := []string{"ip -6 route replace " + container.String() + "/128 dev " + bridge + " proto 2 metric 1024"}
+	if len(r.Findings) == 0 || r.Findings[0].Code != doctor.RouteMissing || !slices.Equal(r.Findings[0].Fix, want) {
+		t.Fatalf("the first finding should be %s, mended with %q:\n%s", doctor.RouteMissing, want, text(r))
+	}
+	h.mend(r.Findings[0])
+	if r := h.examine(); len(r.Findings) > 0 {
+		t.Errorf("%s is mended:\n%s", doctor.RouteMissing, text(r))
+	}
+}
+
 // TestNoProxy has a network without proxy entries, as its user wants.
 func TestNoProxy(t *testing.T) {
 	h := newHost(t)

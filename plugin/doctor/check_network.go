@@ -78,7 +78,7 @@ func routes(f *Facts, n Network) []Finding {
 		}
 		p := netip.PrefixFrom(a.Addr, a.Addr.BitLen())
 		for _, pool := range n.Pools {
-			if pool.Contains(a.Addr) {
+			if pool.Contains(a.Addr) && (!n.Shared || a.Addr.Is4()) {
 				p = pool
 			}
 		}
@@ -91,9 +91,13 @@ func routes(f *Facts, n Network) []Finding {
 		if metric != 0 {
 			mark += fmt.Sprintf(" metric %d", metric)
 		}
-		what := fmt.Sprintf("there is no route to pool %s of network %s", p, short(n.ID))
+		kind := "pool"
+		if p.IsSingleIP() {
+			kind = "address"
+		}
+		what := fmt.Sprintf("there is no route to %s %s of network %s", kind, p, short(n.ID))
 		if r, ok := f.route(a.Addr); ok && r.Dst.Bits() > 0 && r.Link != "" {
-			what = fmt.Sprintf("pool %s of network %s is routed to %s", p, short(n.ID), r.Link)
+			what = fmt.Sprintf("%s %s of network %s is routed to %s", kind, p, short(n.ID), r.Link)
 		}
 		finding := Finding{
 			Code: RouteMissing, Severity: Error, What: what,

@@ -120,6 +120,8 @@ type Network struct {
 	Internal bool
 	// Routed networks have the same addresses everywhere.
 	Routed bool
+	// Shared networks have no route to their IPv6 pools, but to each address.
+	Shared bool
 	Pools  []netip.Prefix
 	// Addrs are the containers' addresses with their MACs.
 	Addrs []Addr

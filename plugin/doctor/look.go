@@ -172,7 +172,7 @@ func delay(link string) string     { return "net/ipv6/neigh/" + link + "/proxy_d
 func (f *Facts) networksOfStatus() {
 	s := f.Daemon.Status
 	for _, ns := range s.Networks {
-		n := Network{ID: ns.ID, Bridge: ns.Bridge, Uplink: ns.Uplink, Internal: ns.Internal, Routed: ns.Mode == plan.Routed}
+		n := Network{ID: ns.ID, Bridge: ns.Bridge, Uplink: ns.Uplink, Internal: ns.Internal, Shared: ns.Shared, Routed: ns.Mode == plan.Routed}
 		for _, p := range ns.Pools {
 			n.Pools = append(n.Pools, p.Prefix)
 		}

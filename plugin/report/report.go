@@ -62,6 +62,9 @@ func writeNetwork(b *strings.Builder, n driver.NetworkStatus) {
 	if n.ProxyEntries > 0 {
 		text += ", " + Count(n.ProxyEntries, "proxy entry", "proxy entries")
 	}
+	if n.Shared {
+		text += ", shared in a swarm"
+	}
 	switch n.Announce {
 	case plan.AnnouncePrefix:
 		text += ", " + Count(len(n.Announced), "prefix", "prefixes") + " announced"

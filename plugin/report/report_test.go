@@ -53,3 +53,17 @@ func TestWidth(t *testing.T) {
 		t.Errorf("the widest line has %d columns, and there is room for 100", widest)
 	}
 }
+
+// TestShared says that nodes of a swarm have addresses of the same pool.
+func TestShared(t *testing.T) {
+	s := admin.Status{Status: driver.Status{Networks: []driver.NetworkStatus{
+		{ID: "web", Bridge: "nd-web", Uplink: "eth0", Mode: plan.Routed, Reason: "option ndp6.mode", Shared: true, ProxyEntries: 2},
+	}}}
+	var b strings.Builder
+	if err := report.Write(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	if want := "mode routed, 2 proxy entries, shared in a swarm: option ndp6.mode"; !strings.Contains(b.String(), want) {
+		t.Errorf("no line %q:\n%s", want, b.String())
+	}
+}
