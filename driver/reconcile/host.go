@@ -32,6 +32,7 @@ type Host struct {
 	rules     *nft.Conn
 	legacy    *xtables.Conn
 	zone      *zone
+	listening sync.Once // to what changes from the first Refresh on
 	unguarded sync.Once // said that frames are not guarded
 	speaker   *ndisc.Speaker
 	ledger    Ledger
@@ -122,6 +123,11 @@ func (h *Host) Close() error { return h.responders.close() }
 
 // Refresh implements Kernel.
 func (h *Host) Refresh() error {
+	var err error
+	h.listening.Do(func() { err = h.conn.Listen() })
+	if err != nil {
+		return err
+	}
 	s, err := uplink.Observe(h.conn)
 	if err != nil {
 		return err

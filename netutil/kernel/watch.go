@@ -60,6 +60,14 @@ var groups = [...]int{
 	unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
 }
 
+// Listen has the next Watch tell of what changes from now on.
+func (c *Conn) Listen() error {
+	if err := c.events.start(); err != nil {
+		return fmt.Errorf("watch the kernel: %w", err)
+	}
+	return nil
+}
+
 // Watch calls fn, one call at a time, for every change that can matter until
 // ctx ends, and returns nil then. Only one Watch may run at a time.
 //
@@ -74,8 +82,8 @@ func (c *Conn) Watch(ctx context.Context, fn func(Event)) error {
 		return errors.New("watch the kernel: already being watched")
 	}
 	defer c.events.running.Unlock()
-	if err := c.events.start(); err != nil {
-		return fmt.Errorf("watch the kernel: %w", err)
+	if err := c.Listen(); err != nil {
+		return err
 	}
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

@@ -197,3 +197,32 @@ func TestWatchAgain(t *testing.T) {
 		t.Errorf("second Watch: got %q, want %q", got, want)
 	}
 }
+
+// TestListen: what changes after Listen and before Watch is told by Watch.
+func TestListen(t *testing.T) {
+	nettest.Enter(t)
+	c := open(t)
+	if err := c.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	nettest.Run(t, "ip route add unreachable 192.0.2.98 proto 98")
+	events := make(chan kernel.Event, 1000)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Watch(ctx, func(e kernel.Event) { events <- e }) }()
+	for timeout := time.After(patience); ; {
+		select {
+		case e := <-events:
+			if e.Kind != kernel.KindRoute || e.Protocol != 98 {
+				continue
+			}
+		case <-timeout:
+			t.Error("the event is lost")
+		}
+		break
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Watch: %v", err)
+	}
+}
