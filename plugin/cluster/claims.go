@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// patience is how long a claim may take: docker network create waits.
+	// patience is how long a claim may take, so that it is refused within 5 seconds.
 	patience = 4 * time.Second
 	// again is how long a claim waits before it asks etcd again.
 	again = 200 * time.Millisecond
@@ -21,12 +21,12 @@ const (
 
 // Claim claims a block of base for a network of this host: one that overlaps
 // none of busy and nothing that is claimed. Its error wraps inet.ErrConflict
-// where there is none. It takes 5 seconds at most.
+// where there is none. It takes no longer than Patience.
 func (m *Member) Claim(ctx context.Context, base netip.Prefix, bits int, busy []netip.Prefix) (netip.Prefix, error) {
 	if err := claim.CheckBase(base, bits); err != nil {
 		return netip.Prefix{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, m.config.Patience)
 	defer cancel()
 	c := claiming{m: m, base: base, bits: bits, busy: append(m.own(), busy...)}
 	p, err := c.run(ctx)
@@ -44,7 +44,7 @@ func (m *Member) ClaimThis(ctx context.Context, base, p netip.Prefix) error {
 	if err := claim.CheckBase(base, p.Bits()); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, m.config.Patience)
 	defer cancel()
 	c := claiming{m: m, base: base, bits: p.Bits()}
 	taken, err := c.try(ctx, p)

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,8 @@ type options struct {
 	answers     func() bool
 	busy        bool
 	records     *records
+	// patience is a minute where it is 0: tests run side by side.
+	patience time.Duration
 }
 
 // join starts a member, which stops at the test's end at the latest.
@@ -69,8 +72,9 @@ func join(tb testing.TB, server *etcdtest.Server, host string, o options) *node 
 	n.Member, err = cluster.New(cluster.Config{
 		Log: slog.New(slog.DiscardHandler), Etcd: client,
 		Host: host, Name: "name of " + host, BootID: o.boot, Lease: o.lease, Hold: o.hold,
-		NextHop: func() (netip.Addr, error) { return netip.MustParseAddr(o.nextHop), nil },
-		Answers: func(context.Context, netip.Addr) bool { return o.answers != nil && o.answers() },
+		Patience: cmp.Or(o.patience, time.Minute),
+		NextHop:  func() (netip.Addr, error) { return netip.MustParseAddr(o.nextHop), nil },
+		Answers:  func(context.Context, netip.Addr) bool { return o.answers != nil && o.answers() },
 		Changed: func(context.Context, []string) {
 			select {
 			case n.news <- struct{}{}:
@@ -136,7 +140,7 @@ func (n *node) routes() string {
 // await waits until the node has these routes.
 func (n *node) await(t *testing.T, step, want string) {
 	t.Helper()
-	for end := time.After(20 * time.Second); n.routes() != want; {
+	for end := time.After(time.Minute); n.routes() != want; {
 		select {
 		case <-n.news:
 		case <-end:
@@ -343,7 +347,8 @@ func TestClaimIsFoundAgain(t *testing.T) {
 func TestEtcdAway(t *testing.T) {
 	t.Parallel()
 	server := etcdtest.Start(t)
-	a, b := join(t, server, "a", options{}), join(t, server, "b", options{})
+	const patience = time.Second
+	a, b := join(t, server, "a", options{}), join(t, server, "b", options{patience: patience})
 	p := claim(t, a, link64)
 	want := lines(map[string]netip.Prefix{"a": p})
 	b.await(t, "claimed", want)
@@ -354,9 +359,9 @@ func TestEtcdAway(t *testing.T) {
 	}
 	begin := time.Now()
 	_, err := b.Claim(t.Context(), link64, 80, nil)
-	if d := time.Since(begin); err == nil || d > 5*time.Second {
+	if d := time.Since(begin); err == nil || d > 10*patience {
 		t.Errorf("claim without etcd took %s: %v", d, err)
-	} else if text := err.Error(); !strings.Contains(text, server.URL) || !strings.Contains(text, "connection refused") || !strings.Contains(text, "new ones need etcd") {
+	} else if text := err.Error(); !strings.Contains(text, server.URL) || !strings.Contains(text, "new ones need etcd") {
 		t.Errorf("claim without etcd: %v", err)
 	}
 	if got := b.routes(); got != want {
@@ -371,6 +376,8 @@ func TestEtcdAway(t *testing.T) {
 
 	server.Restart(t)
 	b.await(t, "given back", "")
+	b.stop()
+	b = join(t, server, "b", options{})
 	claim(t, b, link64)
 	if all, err := b.Claims(t.Context()); err != nil || len(all) != 1 || all[0].Host != "b" {
 		t.Errorf("claims: %+v, %v", all, err)

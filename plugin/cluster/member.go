@@ -7,6 +7,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -25,7 +26,7 @@ type Records interface {
 	Delete(host string) error
 }
 
-// Config is what a Member is made of. All fields are required.
+// Config is what a Member is made of. All fields but Patience are required.
 type Config struct {
 	Log  *slog.Logger
 	Etcd *etcd.Client
@@ -35,6 +36,9 @@ type Config struct {
 	// Lease is how long etcd waits for a host, and Hold how long its routes stay
 	// then.
 	Lease, Hold time.Duration
+	// Patience is how long a claim may take, 4 seconds where it is 0: docker
+	// network create waits.
+	Patience time.Duration
 	// NextHop returns the host's address on the link that all hosts share.
 	NextHop func() (netip.Addr, error)
 	// Answers reports whether a host has this address on that link.
@@ -87,6 +91,7 @@ func New(c Config) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Patience = cmp.Or(c.Patience, patience)
 	m := &Member{
 		config: c, log: c.Log, kick: make(chan struct{}, 1),
 		peers: peers.New(c.Host, c.Hold, recorded),

@@ -24,7 +24,7 @@ type session struct {
 // run is a member as long as etcd answers, and returns why it does not.
 func (m *Member) run(ctx context.Context, s *session) error {
 	ctx, cancel := context.WithCancel(ctx)
-	if err := m.hello(ctx, s); err != nil {
+	if err := m.begin(ctx, s); err != nil {
 		cancel()
 		return err
 	}
@@ -75,6 +75,14 @@ func (m *Member) run(ctx context.Context, s *session) error {
 	}
 }
 
+// begin says who we are, whatever became of what was said before.
+func (m *Member) begin(ctx context.Context, s *session) error {
+	if err := m.verify(ctx); err != nil {
+		return err
+	}
+	return m.hello(ctx, s)
+}
+
 // hello keeps the lease, says what is to be said of this host, and gives back
 // what was released.
 func (m *Member) hello(ctx context.Context, s *session) error {
@@ -85,6 +93,22 @@ func (m *Member) hello(ctx context.Context, s *session) error {
 		return err
 	}
 	return m.giveBack(ctx)
+}
+
+// verify notes whether our record is as it was left: etcd may have been set back
+// while it was away.
+func (m *Member) verify(ctx context.Context) error {
+	m.mu.Lock()
+	revision := m.revision
+	m.mu.Unlock()
+	if revision == 0 {
+		return nil
+	}
+	r, err := m.config.Etcd.Do(ctx, etcd.Txn{If: []etcd.Compare{etcd.Unchanged(claim.HelloKey(m.config.Host), revision)}})
+	if err == nil && !r.OK {
+		m.lapsed(revision)
+	}
+	return err
 }
 
 func (m *Member) keep(ctx context.Context, s *session) error {
@@ -128,6 +152,7 @@ func (m *Member) say(ctx context.Context, s *session) error {
 			Else: []etcd.Op{etcd.Get(key, "")},
 		})
 		if err != nil {
+			s.said = nil // It may have been written all the same.
 			return err
 		}
 		found := r.Found[0]
