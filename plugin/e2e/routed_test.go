@@ -83,7 +83,7 @@ protocol kernel { persist; ipv6 { export all; }; }
 	error wait time 1, 2;
 	graceful restart on;
 	long lived graceful restart off; # A host that is silent is dead.
-	ipv6 { import all; export where source = RTS_BGP; };
+	ipv6 { import all; export where source ~ [RTS_BGP, RTS_STATIC]; };
 }
 `, number, lab.HostAddr(number), 65000+number)
 	}
