@@ -123,4 +123,4 @@ clean-lab: ## remove the Debian roots of the scenarios, 2 GB in /var/cache/ndp6-
 # What the scenarios and the benchmark need of the machine.
 .PHONY: lab
 lab:
-	@scripts/need.sh debootstrap:debootstrap radvd:radvd bird:bird2 frr ndppd:ndppd ip6tables:iptables busybox-static ip:iproute2 nft:nftables perl:perl-base unshare:util-linux
+	@scripts/need.sh debootstrap:debootstrap radvd:radvd bird:bird2 frr etcd:etcd-server ndppd:ndppd ip6tables:iptables busybox-static ip:iproute2 nft:nftables perl:perl-base unshare:util-linux

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ type bed struct {
 	neighbor *lab.Node
 	version  string
 	flags    []string // of dockerd
+	settings []string // of the plugin, besides those of each bed
 	root     string
 	binary   string
 	next     func() (string, error) // another build of it
@@ -213,7 +215,7 @@ func (b *bed) startPlugin() {
 
 // plug starts the plugin with flags besides those of the bed.
 func (b *bed) plug(flags ...string) error {
-	return b.host.StartPlugin(b.ctx(), b.binary, append([]string{"--responder=" + string(responderOn(b.version))}, flags...)...)
+	return b.host.StartPlugin(b.ctx(), b.binary, slices.Concat([]string{"--responder=" + string(responderOn(b.version))}, b.settings, flags)...)
 }
 
 // responderOn is what is to answer solicitations on the hosts of a version, so

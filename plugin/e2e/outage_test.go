@@ -85,6 +85,11 @@ func (b *bed) undisturbed(name string, c container, event func()) {
 	b.Helper()
 	w, err := b.Watch(b.ctx(), c.addr)
 	b.ok(err)
+	b.watched(name, c, w, event)
+}
+
+func (b *bed) watched(name string, c container, w *lab.Watch, event func()) {
+	b.Helper()
 	time.Sleep(time.Second) // Traffic passes meanwhile.
 	start := time.Now()
 	event()

@@ -23,7 +23,7 @@ const (
 type announcer struct {
 	*bed
 
-	router, daemon *lab.Routing
+	router, daemon *lab.Service
 }
 
 // TestRouted has BIRD and FRR of a host, with the files of the documents, tell a
@@ -36,13 +36,13 @@ func TestRouted(t *testing.T) {
 		}
 		for _, daemon := range []struct {
 			name, file string
-			start      func(*lab.Node) func(string) (*lab.Routing, error)
+			start      func(*lab.Node) func(string) (*lab.Service, error)
 		}{
-			{"BIRD", "docs/routing/bird.conf", func(n *lab.Node) func(string) (*lab.Routing, error) {
-				return func(config string) (*lab.Routing, error) { return n.StartBIRD(t.Context(), config) }
+			{"BIRD", "docs/routing/bird.conf", func(n *lab.Node) func(string) (*lab.Service, error) {
+				return func(config string) (*lab.Service, error) { return n.StartBIRD(t.Context(), config) }
 			}},
-			{"FRR", "docs/routing/frr.conf", func(n *lab.Node) func(string) (*lab.Routing, error) {
-				return func(config string) (*lab.Routing, error) { return n.StartFRR(t.Context(), config) }
+			{"FRR", "docs/routing/frr.conf", func(n *lab.Node) func(string) (*lab.Service, error) {
+				return func(config string) (*lab.Service, error) { return n.StartFRR(t.Context(), config) }
 			}},
 		} {
 			t.Run(release.Docker+"/"+daemon.name, func(t *testing.T) {

@@ -22,10 +22,8 @@ const (
 	watchGrace    = time.Second // for the last answers
 )
 
-// Watch is traffic to one address under way: an echo request from the router
-// and a line on a TCP stream from the host behind it, every 10 ms. The stream
-// comes from there because its progress would confirm the router's neighbor
-// entry, and hide what the pings are to show.
+// Watch is traffic to one address under way: an echo request and a line on a
+// TCP stream, every 10 ms.
 type Watch struct {
 	dst    netip.Addr
 	echo   net.PacketConn
@@ -63,24 +61,36 @@ func (w Watched) String() string {
 		w.Sent, w.Lost, w.Slowest.Round(10*time.Microsecond), w.Lines, stream, w.Pause.Round(time.Millisecond))
 }
 
-// Watch starts traffic to an address that has an echo server. The caller stops it.
+// Watch starts traffic to an address that has an echo server: pings from the
+// router, and the stream from the host behind it, because its progress would
+// confirm the router's neighbor entry, and hide what the pings are to show. The
+// caller stops it.
 func (l *Lab) Watch(ctx context.Context, dst netip.Addr) (*Watch, error) {
+	return watch(ctx, l.Router, l.Outside, dst)
+}
+
+// Watch starts traffic from the node alone. The caller stops it.
+func (n *Node) Watch(ctx context.Context, dst netip.Addr) (*Watch, error) {
+	return watch(ctx, n, n, dst)
+}
+
+func watch(ctx context.Context, pinger, streamer *Node, dst netip.Addr) (*Watch, error) {
 	// The first ping waits for the neighbor's address, which is not what is watched.
-	if _, err := l.Router.Ping(ctx, dst, 3*time.Second); err != nil {
+	if _, err := pinger.Ping(ctx, dst, 3*time.Second); err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
 	}
 	w := &Watch{dst: dst}
 	if _, err := rand.Read(w.id[:]); err != nil {
 		return nil, fmt.Errorf("watch %s: %w", dst, err)
 	}
-	err := l.Router.do(func() (err error) {
+	err := pinger.do(func() (err error) {
 		w.echo, err = new(net.ListenConfig).ListenPacket(ctx, "ip6:ipv6-icmp", "")
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", dst, err)
 	}
-	err = l.Outside.do(func() (err error) {
+	err = streamer.do(func() (err error) {
 		to := netip.AddrPortFrom(dst, EchoPort).String()
 		w.stream, err = (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, "tcp", to)
 		return err

@@ -1,0 +1,90 @@
+package e2e_test
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// etcdAt is where the router has an etcd.
+var etcdAt = netip.MustParseAddrPort("192.0.2.126:2379")
+
+// TestClaims has two hosts with real Dockers share the LAN's prefix through etcd.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	tryAll(t, []scenario{{name: "two hosts", run: sharedBase, once: true}}, nil)
+}
+
+// sharedBase wants the traffic between containers of two hosts to see nothing of
+// what happens to plugin, etcd and dockerd.
+func sharedBase(b *bed) {
+	etcd, err := b.Router.StartEtcd(b.ctx(), etcdAt)
+	b.ok(err)
+	defer func() { b.ok(etcd.Close()) }()
+	inCluster := func(b *bed, id string) {
+		b.settings = []string{"--etcd=http://" + etcdAt.String(), "--host-id=" + id}
+	}
+	restart := func() {
+		b.ok(b.host.StopPlugin(b.ctx(), "TERM"))
+		b.startPlugin()
+	}
+	live := append([]string{"--live-restore"}, b.flags...)
+	reengine := func(flags ...string) {
+		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
+		b.startEngine(flags...)
+	}
+	inCluster(b, "first")
+	restart()
+	reengine(live...)
+	b.elsewhere(secondHost, func(second *bed) { inCluster(second, "second") }, func(second *bed) {
+		const base = "ndp6.base=2001:db8:1::/64"
+		b.network("web", "--ipam-opt", base)
+		second.network("web", "--ipam-opt", base)
+		c, d := b.echo("c1", "web"), second.echo("d1", "web")
+		from, err := second.host.Sandbox(b.ctx(), "d1")
+		b.ok(err)
+		to, err := b.host.Sandbox(b.ctx(), "c1")
+		b.ok(err)
+		reachEachOther := func() {
+			b.Helper()
+			b.eventually(func() error {
+				_, there := from.Ping(b.ctx(), c.addr, time.Second)
+				_, back := to.Ping(b.ctx(), d.addr, time.Second)
+				return errors.Join(there, back)
+			})
+		}
+		reachEachOther()
+		undisturbed := func(name string, event func()) {
+			w, err := from.Watch(b.ctx(), c.addr)
+			b.ok(err)
+			b.watched(name, c, w, event)
+		}
+		undisturbed("plugin killed and started", func() {
+			b.ok(b.host.StopPlugin(b.ctx(), "KILL"))
+			b.startPlugin()
+		})
+		undisturbed("etcd away for a minute", func() {
+			begin := time.Now()
+			b.ok(etcd.Stop("KILL"))
+			late := b.web("late", "web")
+			b.reach(b.Outside, late, late.addr)
+			second.exec(d, "ping", "-6", "-c1", "-W2", late.addr.String())
+			b.refused([]string{"new ones need etcd"}, "network", "create", "-d", "ndp6", "--ipam-driver", "ndp6", "--ipv6", "--ipam-opt", base, "more")
+			b.docker("rm", "-f", "late")
+			time.Sleep(time.Until(begin.Add(time.Minute))) // What is tested.
+			b.ok(etcd.Start(b.ctx()))
+		})
+		reachEachOther()
+		undisturbed("dockerd restarted with live-restore", func() { reengine(live...) })
+		b.network("more", "--ipam-opt", base) // Claims go on.
+		b.docker("network", "rm", "more")
+
+		for _, h := range []*bed{b, second} {
+			h.removeAll()
+		}
+	})
+	b.settings = nil
+	restart()
+	reengine(b.flags...)
+}
