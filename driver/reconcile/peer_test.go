@@ -88,6 +88,16 @@ func TestPeerRoutes(t *testing.T) {
 	n.peers = nil
 	n.pass(t)
 	check("no peers", "")
+
+	// What others give the same protocol has another metric, and is theirs.
+	const foreign = "2001:db8:0:0:4::/80 via fe80::77 dev eth0 proto 167 metric 1024"
+	nettest.Run(t, "ip -6 route add "+foreign)
+	n.pass(t)
+	check("a route of somebody else", "2001:db8:0:0:4::/80 via fe80::77 dev eth0\n")
+	if ops, err := n.Drift(t.Context()); err != nil || len(ops) > 0 {
+		t.Errorf("a route of somebody else is to be changed: %v, %v", ops, err)
+	}
+	nettest.Run(t, "ip -6 route del "+foreign)
 	expectHost(t, before)
 }
 

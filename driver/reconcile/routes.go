@@ -12,13 +12,14 @@ import (
 func (h *Host) observeRoutes(s uplink.Snapshot, bridges map[string]bool, have plan.Host) {
 	for _, r := range s.Routes {
 		route, announced := plan.Route{Dst: r.Dst, Link: r.Link}, plan.Announced{Dst: r.Dst, Link: r.Link}
+		peer := plan.PeerRoute{Dst: r.Dst, Via: r.Via, Link: r.Link}
 		switch {
 		case bridges[r.Link] && same(r, connected(route)):
 			have.Add("", route)
 		case (r.Link == "" || bridges[r.Link]) && same(r, h.announced(announced)):
 			have.Add("", announced)
-		case r.Protocol == plan.PeerProtocol:
-			have.Add("", plan.PeerRoute{Dst: r.Dst, Via: r.Via, Link: r.Link})
+		case same(r, peerRoute(peer)):
+			have.Add("", peer)
 		case r.Protocol == plan.Protocol:
 			have.Add("", plan.Stray{Dst: r.Dst, Link: r.Link, Protocol: r.Protocol, Metric: r.Metric, Type: r.Type})
 		}
@@ -47,5 +48,5 @@ func (h *Host) announced(a plan.Announced) kernel.Route {
 
 // peerRoute is the route of the kernel for r.
 func peerRoute(r plan.PeerRoute) kernel.Route {
-	return kernel.Route{Dst: r.Dst, Via: r.Via, Link: r.Link, Protocol: plan.PeerProtocol, Metric: plan.PeerMetric}
+	return kernel.Route{Dst: r.Dst, Via: r.Via, Link: r.Link, Protocol: plan.PeerProtocol, Metric: plan.PeerMetric, Type: kernel.Unicast}
 }
