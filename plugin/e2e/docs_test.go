@@ -29,6 +29,10 @@ func TestDocuments(t *testing.T) {
 			}
 			t.Parallel()
 			b := newBed(t, release, binary)
+			// Documents show what there is by default.
+			b.settings = []string{"--responder=auto"}
+			b.ok(b.host.StopPlugin(b.ctx(), "TERM"))
+			b.startPlugin()
 			b.makeImage("nginx")
 			b.filterAsDocker()
 			for _, file := range documents(t) {
