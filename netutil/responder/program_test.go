@@ -107,6 +107,7 @@ func TestSources(t *testing.T) {
 		{name: "link-local", source: linkLocal, near: linkLocal, far: linkLocal, toWhoProbes: linkLocal},
 		{name: "of the scope of who asks", source: linkLocal, global: global, near: linkLocal, far: global, toWhoProbes: linkLocal},
 		{name: "target to the link, global beyond", global: global, near: target, far: global, toWhoProbes: target},
+		{name: "one for all", source: global, global: global, near: global, far: global, toWhoProbes: global},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ifi := uplink(t)

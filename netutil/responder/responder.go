@@ -103,14 +103,8 @@ func (r *Responder) Set(c Config) error {
 		return fmt.Errorf("set responder of uplink %q: %w", c.Name, err)
 	}
 	v := answerValue{MAC: c.MAC}
-	for addr, to := range map[netip.Addr]*[16]byte{c.Source: &v.Source, c.Global: &v.Global} {
-		if !addr.IsValid() {
-			continue
-		}
-		if err := host(addr); err != nil {
-			return fmt.Errorf("set responder of uplink %q: source: %w", c.Name, err)
-		}
-		*to = addr.As16()
+	if err := errors.Join(put(&v.Source, c.Source), put(&v.Global, c.Global)); err != nil {
+		return fmt.Errorf("set responder of uplink %q: source: %w", c.Name, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,6 +112,18 @@ func (r *Responder) Set(c Config) error {
 		return fmt.Errorf("set responder of uplink %q: %w", c.Name, err)
 	}
 	r.name = c.Name
+	return nil
+}
+
+// put writes an address where the program reads it, which is zero for none.
+func put(to *[16]byte, a netip.Addr) error {
+	if !a.IsValid() {
+		return nil
+	}
+	if err := host(a); err != nil {
+		return err
+	}
+	*to = a.As16()
 	return nil
 }
 
