@@ -133,11 +133,8 @@ func (m *Member) Run(ctx context.Context) error {
 			retry = firstRetry
 		}
 		m.disconnected(err)
-		select {
-		case <-ctx.Done():
 		// A thousand hosts lose etcd at once, and should not come back at once.
-		case <-time.After(retry/2 + rand.N(retry/2)):
-		}
+		sleep(ctx, retry/2+rand.N(retry/2))
 		retry = min(2*retry, longestRetry)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)

@@ -63,11 +63,11 @@ func newLab(t *testing.T, release lab.Release) (root string, l *lab.Lab) {
 	return root, l
 }
 
-// newBed makes the lab and starts plugin and dockerd.
-func newBed(t *testing.T, release lab.Release, binary string) *bed {
+// newBed makes the lab and starts plugin, with these settings, and dockerd.
+func newBed(t *testing.T, release lab.Release, binary string, settings ...string) *bed {
 	t.Helper()
 	root, l := newLab(t, release)
-	b := &bed{T: t, Lab: l, version: release.Docker, flags: engineFlags(release.Docker), root: root, binary: binary}
+	b := &bed{T: t, Lab: l, version: release.Docker, flags: engineFlags(release.Docker), settings: settings, root: root, binary: binary}
 	var err error
 	if b.host, err = l.AddHost(t.Context(), hostNumber, root); err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func newBed(t *testing.T, release lab.Release, binary string) *bed {
 func (b *bed) elsewhere(number int, prepare, run func(*bed)) {
 	b.Helper()
 	s := *b
-	s.flags = append([]string{"--live-restore"}, b.flags...)
+	s.flags = outliving(b.flags)
 	var err error
 	s.host, err = b.AddHost(b.ctx(), number, b.root)
 	b.ok(err)
@@ -115,6 +115,23 @@ func (b *bed) elsewhere(number int, prepare, run func(*bed)) {
 		b.ok(s.host.StopPlugin(b.ctx(), "TERM"))
 	}()
 	run(&s)
+}
+
+// outliving returns flags of a dockerd that its containers outlive.
+func outliving(flags []string) []string { return append([]string{"--live-restore"}, flags...) }
+
+// liveRestore has containers outlive dockerd until undo.
+func (b *bed) liveRestore() (undo func()) {
+	b.Helper()
+	restart := func(flags []string) {
+		b.Helper()
+		b.flags = flags
+		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
+		b.startEngine(flags...)
+	}
+	before := b.flags
+	restart(outliving(before))
+	return func() { restart(before) }
 }
 
 // run runs a command on the host, which must succeed.

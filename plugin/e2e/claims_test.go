@@ -29,14 +29,9 @@ func sharedBase(b *bed) {
 		b.ok(b.host.StopPlugin(b.ctx(), "TERM"))
 		b.startPlugin()
 	}
-	live := append([]string{"--live-restore"}, b.flags...)
-	reengine := func(flags ...string) {
-		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-		b.startEngine(flags...)
-	}
 	inCluster(b, "first")
 	restart()
-	reengine(live...)
+	defer b.liveRestore()()
 	b.elsewhere(secondHost, func(second *bed) { inCluster(second, "second") }, func(second *bed) {
 		const base = "ndp6.base=2001:db8:1::/64"
 		b.network("web", "--ipam-opt", base)
@@ -76,7 +71,10 @@ func sharedBase(b *bed) {
 			b.ok(etcd.Start(b.ctx()))
 		})
 		reachEachOther()
-		undisturbed("dockerd restarted with live-restore", func() { reengine(live...) })
+		undisturbed("dockerd restarted with live-restore", func() {
+			b.ok(b.host.StopEngine(b.ctx(), "TERM"))
+			b.startEngine(b.flags...)
+		})
 		b.network("more", "--ipam-opt", base) // Claims go on.
 		b.docker("network", "rm", "more")
 
@@ -86,5 +84,4 @@ func sharedBase(b *bed) {
 	})
 	b.settings = nil
 	restart()
-	reengine(b.flags...)
 }

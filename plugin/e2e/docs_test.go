@@ -28,11 +28,7 @@ func TestDocuments(t *testing.T) {
 				t.Skip("not in NDP6_E2E_VERSIONS")
 			}
 			t.Parallel()
-			b := newBed(t, release, binary)
-			// Documents show what there is by default.
-			b.settings = []string{"--responder=auto"}
-			b.ok(b.host.StopPlugin(b.ctx(), "TERM"))
-			b.startPlugin()
+			b := newBed(t, release, binary, "--responder=auto") // Documents show what there is by default.
 			b.makeImage("nginx")
 			b.filterAsDocker()
 			for _, file := range documents(t) {

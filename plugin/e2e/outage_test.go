@@ -20,13 +20,7 @@ func trafficGoesOn(b *bed) {
 	// Neighbors forget after a second in place of half a minute, and ask again.
 	defer b.setSysctl(b.Router, "net/ipv6/neigh/lan/base_reachable_time_ms", "1000")()
 	defer b.setSysctl(b.Router, "net/ipv6/neigh/lan/delay_first_probe_time", "1")()
-	liveRestore := append([]string{"--live-restore"}, b.flags...)
-	b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-	b.startEngine(liveRestore...)
-	defer func() {
-		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-		b.startEngine(b.flags...)
-	}()
+	defer b.liveRestore()()
 	next, err := b.next()
 	b.ok(err)
 	b.network("n", "--subnet", pool)
@@ -34,7 +28,7 @@ func trafficGoesOn(b *bed) {
 	restart := func(signal string) func() {
 		return func() {
 			b.ok(b.host.StopEngine(b.ctx(), signal))
-			b.startEngine(liveRestore...)
+			b.startEngine(b.flags...)
 			if again := b.inspect("c1", "n"); again != c {
 				b.Errorf("the container is %v, want %v as before", again, c)
 			}

@@ -24,13 +24,7 @@ func engineRestarted(b *bed) {
 // Docker looks 15 s for a plugin that is not there, once for each pool and for
 // each call: the network has one pool.
 func pluginLate(b *bed) {
-	liveRestore := append([]string{"--live-restore"}, b.flags...)
-	b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-	b.startEngine(liveRestore...)
-	defer func() {
-		b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-		b.startEngine(b.flags...)
-	}()
+	defer b.liveRestore()()
 	b.network("n", "--subnet", pool, "--ipam-opt", "ndp6.ipv4=none")
 	c := b.echo("c1", "n", "--mac-address", "02:42:aa:bb:cc:12")
 	stop := func() {
@@ -49,7 +43,7 @@ func pluginLate(b *bed) {
 	b.undisturbed("plugin started while dockerd waits for it", c, func() {
 		stop()
 		var g errgroup.Group
-		g.Go(func() error { return b.host.StartEngine(b.ctx(), liveRestore...) })
+		g.Go(func() error { return b.host.StartEngine(b.ctx(), b.flags...) })
 		time.Sleep(3 * time.Second) // dockerd looks, and waits, and looks again.
 		b.startPlugin()
 		b.ok(g.Wait())
@@ -74,7 +68,7 @@ func pluginLate(b *bed) {
 
 	b.undisturbed("dockerd started without the plugin", c, func() {
 		stop()
-		b.startEngine(liveRestore...)
+		b.startEngine(b.flags...)
 		b.docker("network", "ls")
 		b.docker("network", "inspect", "n")
 	})
@@ -87,7 +81,7 @@ func pluginLate(b *bed) {
 	// delete, and removes them when it starts again.
 	b.refused([]string{"c1", "already exists in network n"}, "start", "c1")
 	b.ok(b.host.StopEngine(b.ctx(), "TERM"))
-	b.startEngine(liveRestore...)
+	b.startEngine(b.flags...)
 	b.silent(b.Router, c.addr)
 	b.docker("start", "c1")
 	if again := b.inspect("c1", "n"); again.addr != c.addr {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -106,7 +105,7 @@ func measureMoves(ctx context.Context, o options) (_ page.Part, err error) {
 	bars := &chart.Bars{Title: "A container moves to another host with its address", Unit: "ms not reached, median, less is better", Log: true}
 	for m, mover := range movers {
 		table.Rows = append(table.Rows, sheet.Row{Name: mover.name, Cells: []stat.Sample{samples[m], samples[m]}})
-		bars.Bars = append(bars.Bars, chart.Bar{Name: mover.name, Value: samples[m].Median(), Ours: strings.HasPrefix(mover.name, "ndp6")})
+		bars.Bars = append(bars.Bars, bar(mover.name, samples[m].Median()))
 		table.Ratios = append(table.Ratios, sheet.Ratio{Of: mover.name, To: nameRecipe})
 	}
 	table.Ratios = table.Ratios[:max(0, len(movers)-1)]

@@ -80,7 +80,7 @@ func measureFailures(ctx context.Context, o options) (_ page.Part, err error) {
 		table.Rows = append(table.Rows, sheet.Row{Name: sub.name, Cells: []stat.Sample{
 			{failed}, {float64(len(beats[i]))}, {float64(pulse.Lost(beats[i]))}, {float64(pulse.Slow(beats[i], stall))}, {ms(slowest)},
 		}})
-		bars.Bars = append(bars.Bars, chart.Bar{Name: sub.name, Value: failed, Ours: strings.HasPrefix(sub.name, "ndp6")})
+		bars.Bars = append(bars.Bars, bar(sub.name, failed))
 	}
 	versions, err := packageVersion(ctx, "ndppd")
 	return page.Part{

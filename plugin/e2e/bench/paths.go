@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -61,9 +60,7 @@ func measurePaths(ctx context.Context, o options) (_ page.Part, err error) {
 	packets := slices.Index(kinds(), load.Packets)
 	bars := &chart.Bars{Title: "Small packets to a published port", Unit: "1,000 packets a CPU second, more is better"}
 	for _, r := range table.Rows {
-		bars.Bars = append(bars.Bars, chart.Bar{
-			Name: r.Name, Value: r.Cells[packets].Median(), Ours: strings.HasPrefix(r.Name, "ndp6"),
-		})
+		bars.Bars = append(bars.Bars, bar(r.Name, r.Cells[packets].Median()))
 	}
 	return page.Part{
 		Short: fmt.Sprintf("ndp6's rules carry %s of the TCP stream of a host without rules, and %s of the small packets of Docker's bridge",

@@ -101,7 +101,7 @@ func measurePings(ctx context.Context, o options) (_ page.Part, err error) {
 	bars := &chart.Bars{Title: "First ping to a new container", Unit: "ms, median, less is better", Log: true}
 	for i, sub := range subjects {
 		table.Rows = append(table.Rows, sheet.Row{Name: sub.name, Cells: []stat.Sample{times[i], times[i]}})
-		bars.Bars = append(bars.Bars, chart.Bar{Name: sub.name, Value: times[i].Median(), Ours: strings.HasPrefix(sub.name, "ndp6")})
+		bars.Bars = append(bars.Bars, bar(sub.name, times[i].Median()))
 	}
 	for _, name := range []string{nameKernel, nameBPF} {
 		table.Ratios = append(table.Ratios, sheet.Ratio{Of: name, To: namePlain})
@@ -129,6 +129,11 @@ func best(table sheet.Table, say func(name string) string) string {
 		}
 	}
 	return strings.Join(all, "; ")
+}
+
+// bar is that of a row, of which those of ndp6 stand out.
+func bar(name string, value float64) chart.Bar {
+	return chart.Bar{Name: name, Value: value, Ours: strings.HasPrefix(name, "ndp6")}
 }
 
 // pingLimit is what a ping takes that is not answered.

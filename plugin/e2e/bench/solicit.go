@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ndp6/ndp6/plugin/e2e/bench/chart"
@@ -72,7 +71,7 @@ func solicitPart(ctx context.Context, shops []*shop, n int) (page.Part, error) {
 	for _, s := range shops {
 		table.Rows = append(table.Rows, sheet.Row{Name: s.name, Cells: []stat.Sample{s.took, s.took, s.group, s.alone, s.share, s.cost, s.capacity}})
 		if len(s.capacity) > 0 {
-			capacity.Bars = append(capacity.Bars, chart.Bar{Name: s.name, Value: s.capacity.Median(), Ours: strings.HasPrefix(s.name, "ndp6")})
+			capacity.Bars = append(capacity.Bars, bar(s.name, s.capacity.Median()))
 		}
 	}
 	for _, to := range []string{nameKernel, nameNdppd, nameRecipe} {

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	_ "embed" // hold.sh
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -34,25 +32,7 @@ type Service struct {
 type held struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
-	said  lockedBuffer
-}
-
-// lockedBuffer is what a command has said by now.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.TrimSpace(b.buf.String())
+	said  Said
 }
 
 // network is the node without the files and processes of its own.

@@ -3,7 +3,6 @@
 package peer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,38 +12,20 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/ndp6/ndp6/netutil/netns"
+	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
 // Process is one that answers. The caller closes it.
 type Process struct {
 	name string
 	cmd  *exec.Cmd
-	said *said
+	said lab.Said
 	done chan struct{} // closed when it ended
 	dir  string        // of its files, removed at the end
-}
-
-// said keeps what a process says.
-type said struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *said) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(b)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.TrimSpace(s.text.String())
 }
 
 // Start runs a command line in the network namespace at path, with {link} and
@@ -56,8 +37,8 @@ func Start(ctx context.Context, path, line, link string, prefix netip.Prefix) (*
 	}
 	// The process must outlive ctx: Close ends it.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), words[0], words[1:]...)
-	p := &Process{name: words[0], cmd: cmd, said: new(said), done: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.said, p.said
+	p := &Process{name: words[0], cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.said, &p.said
 	// A group of its own: what it starts ends with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := netns.Do(path, cmd.Start); err != nil {
@@ -93,7 +74,7 @@ func Ndppd(ctx context.Context, path, link string, prefix netip.Prefix) (*Proces
 func (p *Process) Ended() error {
 	select {
 	case <-p.done:
-		return fmt.Errorf("%s ended: %s", p.name, p.said)
+		return fmt.Errorf("%s ended: %s", p.name, &p.said)
 	default:
 		return nil
 	}
