@@ -55,12 +55,12 @@ func TestInside(t *testing.T) {
 		ops        string
 	}{
 		{
-			name: "stable address: rules and neighbor first, then inside, then the proxy entry",
+			name: "stable address: neighbor and rules first, then inside, then the proxy entry",
 			have: onWeb.with(closed).plan(),
 			want: onWeb.with(stable).plan(),
 			ops: `
-set rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2 addr 2001:db8::a:5:5:5 publish ::->80/tcp direct
 add neigh 2001:db8::a:5:5:5 lladdr 02:42:00:00:00:02 dev nd-web
+set rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2 addr 2001:db8::a:5:5:5 publish ::->80/tcp direct
 add addr 2001:db8::a:5:5:5/80 dev 02:42:00:00:00:02 netns /run/docker/netns/box
 add neigh proxy 2001:db8::a:5:5:5 dev eth0
 `,
@@ -76,8 +76,8 @@ add neigh proxy 2001:db8::a:5:5:5 dev eth0
 			want: at(during, follow.with(placed(box))),
 			ops: `
 add route 2001:db8:1:0:a::/80 dev nd-web
-set rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2 addr 2001:db8:1:0:a:242:0:2
 add neigh 2001:db8:1:0:a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
+set rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2 addr 2001:db8:1:0:a:242:0:2
 add addr 2001:db8:1:0:a:242:0:2/80 dev 02:42:00:00:00:02 netns /run/docker/netns/box
 set addr 2001:db8::a:242:0:2/80 dev 02:42:00:00:00:02 netns /run/docker/netns/box preferred_lft 0
 add neigh proxy 2001:db8:1:0:a:242:0:2 dev eth0
@@ -115,8 +115,8 @@ del route 2001:db8:1:0:a::/80 dev nd-web
 			have: at(during, follow),
 			want: at(during, follow.with(joining(box))),
 			ops: `
-add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
 add neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
+add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
 add veth ndh-box master nd-web mtu 1500 up
 add neigh proxy 2001:db8::a:242:0:2 dev eth0
 `,

@@ -21,19 +21,21 @@ type Kind int
 
 // The kinds of objects that ndp6 owns. A permanent neighbor comes before the
 // port, so that the first packet from outside needs no solicitation on the
-// bridge, and the firewall's rules before both. An address inside comes when
-// its packets can pass. A proxy entry and what is announced come last and go
-// first: the router may send as soon as it knows. The responder is asked before
-// the proxy entries and drops what it has no target for: it comes with those for
-// the entries that are there, and a target before its entry.
+// bridge, and so do the firewall's rules. The neighbor goes after the rules: the
+// flows of its address are forgotten with it, and nothing may begin another. An
+// address inside comes when its packets can pass. A proxy entry and what is
+// announced come last and go first: the router may send as soon as it knows. The
+// responder is asked before the proxy entries and drops what it has no target
+// for: it comes with those for the entries that are there, and a target before
+// its entry.
 const (
 	KindSysctl Kind = iota
 	KindBridge
 	KindAddress
 	KindRoute
 	KindPeerRoute
-	KindRules
 	KindNeighbor
+	KindRules
 	KindVeth
 	KindInside
 	KindResponder
@@ -53,7 +55,7 @@ func Kinds() []Kind {
 
 // String is the kind's name in metrics.
 func (k Kind) String() string {
-	return [...]string{"sysctl", "bridge", "address", "route", "peer_route", "rules", "neighbor", "veth", "inside", "responder", "target", "proxy", "announced"}[k]
+	return [...]string{"sysctl", "bridge", "address", "route", "peer_route", "neighbor", "rules", "veth", "inside", "responder", "target", "proxy", "announced"}[k]
 }
 
 // A Key is the identity of an object: two objects with one key cannot both exist.

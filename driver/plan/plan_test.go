@@ -217,8 +217,8 @@ restore sysctl net.ipv6.conf.eth0.accept_ra=1
 			have: onWeb.plan(),
 			want: onWeb.with(joining(box)).plan(),
 			ops: `
-add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
 add neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
+add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
 add veth ndh-box master nd-web mtu 1500 up
 add neigh proxy 2001:db8::a:242:0:2 dev eth0
 `,
@@ -230,8 +230,8 @@ add neigh proxy 2001:db8::a:242:0:2 dev eth0
 			ops: `
 del neigh proxy 2001:db8::a:242:0:2 dev eth0
 del veth ndh-box master nd-web mtu 1500 up
-del neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
 del rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
+del neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
 `,
 		},
 		{
@@ -257,8 +257,8 @@ restore sysctl net.ipv6.conf.all.proxy_ndp=0
 			have: at(answering, onWeb),
 			want: at(answering, onWeb.with(joining(box))),
 			ops: `
-add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
 add neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
+add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
 add veth ndh-box master nd-web mtu 1500 up
 add target 2001:db8::a:242:0:2 dev eth0
 add neigh proxy 2001:db8::a:242:0:2 dev eth0
@@ -272,8 +272,8 @@ add neigh proxy 2001:db8::a:242:0:2 dev eth0
 del neigh proxy 2001:db8::a:242:0:2 dev eth0
 del target 2001:db8::a:242:0:2 dev eth0
 del veth ndh-box master nd-web mtu 1500 up
-del neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
 del rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
+del neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
 `,
 		},
 		{
@@ -398,8 +398,8 @@ add addr 2001:db8:1::1/80 dev nd-web
 add addr fe80::1/64 dev nd-web
 add addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 add route 2001:db8:1::/80 dev nd-web
-add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8:1::2
 add neigh 2001:db8:1::2 lladdr 02:42:00:00:00:02 dev nd-web
+add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8:1::2
 add veth ndh-box master nd-web mtu 1500 up
 `,
 		},
@@ -412,8 +412,8 @@ add bridge nd-web address 4a:5e:57:f6:eb:2f mtu 1500 up
 add addr fe80::1/64 dev nd-web
 add addr fe80::485e:57ff:fef6:eb2f/64 dev nd-web
 add route 2001:db8:0:0:a::/80 dev nd-web
-add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
 add neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
+add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2
 add veth ndh-box master nd-web mtu 1500 up
 `,
 		},
@@ -425,9 +425,9 @@ add veth ndh-box master nd-web mtu 1500 up
 add sysctl net.ipv4.ip_forward=1
 add addr 10.6.0.1/24 dev nd-web
 add route 10.6.0.0/24 dev nd-web
-add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2 addr 10.6.0.2
 add neigh 10.6.0.2 lladdr 02:42:00:00:00:02 dev nd-web
 add neigh 2001:db8::a:242:0:2 lladdr 02:42:00:00:00:02 dev nd-web
+add rules ndh-box bridge nd-web mac 02:42:00:00:00:02 addr 2001:db8::a:242:0:2 addr 10.6.0.2
 add veth ndh-box master nd-web mtu 1500 up
 add neigh proxy 2001:db8::a:242:0:2 dev eth0
 `,

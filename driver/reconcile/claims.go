@@ -8,8 +8,7 @@ import (
 )
 
 // claims let one goroutine at a time change an object, and several change
-// different ones: the kernel takes 20 ms to remove a link, and nobody else
-// should wait for that.
+// different ones: nobody waits for what the kernel does for others.
 type claims struct {
 	mu    *sync.Mutex
 	freed *sync.Cond

@@ -125,7 +125,7 @@ func TestPassesWaitForSyncs(t *testing.T) {
 	r.expect(t, `
 del neigh proxy 2001:db8::a:0:0:2 dev eth0
 del veth ndh-00000 master nd-web mtu 1500 up
-del neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
 del rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
+del neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
 `)
 }

@@ -240,7 +240,7 @@ func (e *expected) holds(entries []kernel.Neighbor) bool {
 func (h *Host) Drifted() (bool, error) {
 	h.looking.Lock()
 	defer h.looking.Unlock()
-	if expiry := h.observed().Expiry; !expiry.IsZero() && time.Now().After(expiry) {
+	if expiry := h.observed().Expiry; !expiry.IsZero() && time.Now().After(expiry) || h.departures.stays() {
 		return true, nil
 	}
 	look := h.expected.next()

@@ -44,6 +44,8 @@ type Host struct {
 	outside  outside
 	expected *expected
 	insides  insides
+	// departures are what endpoints left that the kernel takes long to remove.
+	departures *departures
 	// responders answer in front of the kernel.
 	responders *responders
 
@@ -56,6 +58,8 @@ type Host struct {
 
 	mu       sync.Mutex
 	snapshot uplink.Snapshot
+	// leaving is what the last Refresh may have seen although it was on its way.
+	leaving []plan.Key
 	// changes is the ledger's content.
 	changes map[string]Change
 	// last are the uplinks that the networks' specs stood for last.
@@ -110,7 +114,7 @@ func NewHost(c HostConfig) (*Host, error) {
 		log: c.Log, conn: c.Conn, rules: c.Rules, legacy: c.Legacy, speaker: c.Speaker,
 		ledger: c.Ledger, checkOnly: c.CheckSysctls, routeProtocol: cmp.Or(c.RouteProtocol, plan.Protocol),
 		recorded: c.Uplinks, expected: newExpected(), insides: insides{set: make(map[plan.Key]plan.Inside)}, responders: responders,
-		changes: changes, last: last, silent: make(map[string]bool),
+		changes: changes, last: last, silent: make(map[string]bool), departures: newDepartures(c.Log),
 	}
 	if c.Firewalld {
 		h.zone = &zone{log: c.Log}
@@ -118,8 +122,12 @@ func NewHost(c HostConfig) (*Host, error) {
 	return h, nil
 }
 
-// Close lets go of what the host holds open. What is in the kernel stays.
-func (h *Host) Close() error { return h.responders.close() }
+// Close waits for what endpoints left, and lets go of what the host holds open.
+// What is in the kernel stays.
+func (h *Host) Close() error {
+	h.departures.awaitAll()
+	return h.responders.close()
+}
 
 // Refresh implements Kernel.
 func (h *Host) Refresh() error {
@@ -128,6 +136,7 @@ func (h *Host) Refresh() error {
 	if err != nil {
 		return err
 	}
+	leaving := h.departures.keys()
 	s, err := uplink.Observe(h.conn)
 	if err != nil {
 		return err
@@ -137,7 +146,7 @@ func (h *Host) Refresh() error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.snapshot = s
+	h.snapshot, h.leaving = s, leaving
 	return nil
 }
 
@@ -189,6 +198,7 @@ func (h *Host) Apply(op plan.Op) error {
 	case plan.Rules:
 		return h.setEndpointRules(o)
 	case plan.Neighbor:
+		h.departures.await(o.Key())
 		h.expected.addNeighbor(o)
 		return h.conn.SetNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, MAC: o.MAC, Protocol: plan.Protocol})
 	case plan.Veth:
@@ -238,6 +248,7 @@ func (h *Host) refuseRA(bridge string) error {
 }
 
 func (h *Host) setVeth(verb plan.Verb, v plan.Veth) error {
+	h.departures.await(v.Key())
 	var err error
 	if verb == plan.Add {
 		err = h.conn.AddVeth(kernel.Veth{
@@ -292,6 +303,7 @@ func (h *Host) remove(object plan.Object) error {
 	case plan.Sysctl:
 		return h.restoreSysctl(o.Name)
 	case plan.Bridge:
+		h.departures.awaitAll() // what is on it
 		return h.expected.removeBridge(o.Name, func() error { return h.conn.DeleteLink(o.Name) })
 	case plan.Address:
 		return h.conn.DeleteAddress(o.Link, o.Prefix)
@@ -306,13 +318,9 @@ func (h *Host) remove(object plan.Object) error {
 	case plan.Rules:
 		return h.rules.SetGroup(o.ID, nil)
 	case plan.Neighbor:
-		h.expected.removeNeighbor(o)
-		err := h.conn.DeleteNeighbor(kernel.Neighbor{Addr: o.Addr, Link: o.Link, MAC: o.MAC, Protocol: plan.Protocol})
-		// The flows of the address must not become those of its next owner.
-		return errors.Join(err, h.conn.ForgetFlows(o.Addr))
+		return h.removeNeighbor(o)
 	case plan.Veth:
-		h.expected.removeVeth(o)
-		return h.conn.DeleteLink(o.Name)
+		return h.removeVeth(o)
 	case plan.Inside:
 		return h.removeInside(o)
 	case plan.Proxy:
@@ -327,4 +335,25 @@ func (h *Host) remove(object plan.Object) error {
 		return h.responders.delete(o)
 	}
 	return fmt.Errorf("no way to remove a %T", object)
+}
+
+// removeVeth ends what comes and goes over a pair, and has the pair go.
+func (h *Host) removeVeth(v plan.Veth) error {
+	h.expected.removeVeth(v)
+	if err := h.conn.SetUp(v.Name, false); err != nil && !errors.Is(err, kernel.ErrNotFound) {
+		return err
+	}
+	return h.departures.begin(v, func() error { return h.conn.DeleteLink(v.Name) })
+}
+
+// removeNeighbor has a neighbor go, and before it the flows of its address: they
+// must not become those of the next owner.
+func (h *Host) removeNeighbor(n plan.Neighbor) error {
+	h.expected.removeNeighbor(n)
+	return h.departures.begin(n, func() error {
+		if err := h.conn.ForgetFlows(n.Addr); err != nil {
+			return err
+		}
+		return h.conn.DeleteNeighbor(kernel.Neighbor{Addr: n.Addr, Link: n.Link, MAC: n.MAC, Protocol: plan.Protocol})
+	})
 }

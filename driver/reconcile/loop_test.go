@@ -73,8 +73,8 @@ func TestSyncTouchesOneEndpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.expect(t, `
-add rules ndh-00001 bridge nd-web mac 02:42:00:00:00:01 addr 2001:db8::a:0:0:3
 add neigh 2001:db8::a:0:0:3 lladdr 02:42:00:00:00:01 dev nd-web
+add rules ndh-00001 bridge nd-web mac 02:42:00:00:00:01 addr 2001:db8::a:0:0:3
 add veth ndh-00001 master nd-web mtu 1500 up
 add neigh proxy 2001:db8::a:0:0:3 dev eth0
 `)
@@ -85,8 +85,8 @@ add neigh proxy 2001:db8::a:0:0:3 dev eth0
 	r.expect(t, `
 del neigh proxy 2001:db8::a:0:0:3 dev eth0
 del veth ndh-00001 master nd-web mtu 1500 up
-del neigh 2001:db8::a:0:0:3 lladdr 02:42:00:00:00:01 dev nd-web
 del rules ndh-00001 bridge nd-web mac 02:42:00:00:00:01 addr 2001:db8::a:0:0:3
+del neigh 2001:db8::a:0:0:3 lladdr 02:42:00:00:00:01 dev nd-web
 `)
 	if r.kernel.dumps != 1 {
 		t.Errorf("the host was observed %d times, want once at start", r.kernel.dumps)
@@ -112,8 +112,8 @@ func TestPassRepairsDrift(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.expect(t, `
-add rules ndh-00001 bridge nd-web mac 02:42:00:00:00:01 addr 2001:db8::a:0:0:3
 add neigh 2001:db8::a:0:0:3 lladdr 02:42:00:00:00:01 dev nd-web
+add rules ndh-00001 bridge nd-web mac 02:42:00:00:00:01 addr 2001:db8::a:0:0:3
 add veth ndh-00001 master nd-web mtu 1500 up
 add neigh proxy 2001:db8::a:0:0:3 dev eth0
 `)
@@ -157,8 +157,8 @@ func TestSyncAfterAnError(t *testing.T) {
 		t.Fatalf("error %v, want %v", err, errBroken)
 	}
 	r.expect(t, `
-add rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
 add neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
+add rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
 add veth ndh-00000 master nd-web mtu 1500 up
 `)
 
@@ -169,8 +169,8 @@ add veth ndh-00000 master nd-web mtu 1500 up
 	}
 	r.expect(t, `
 del veth ndh-00000 master nd-web mtu 1500 up
-del neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
 del rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
+del neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
 `)
 
 	t.Log("and the rest goes when it can")
@@ -181,8 +181,8 @@ del rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
 	r.expect(t, `
 del neigh proxy 2001:db8::a:0:0:2 dev eth0
 del veth ndh-00000 master nd-web mtu 1500 up
-del neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
 del rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
+del neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
 `)
 	if err := r.Sync(t.Context(), box(0).ID); err != nil {
 		t.Fatal(err)

@@ -44,10 +44,20 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 	if err := h.observeSysctls(have, want); err != nil {
 		return plan.Host{}, err
 	}
+	h.leave(have)
 	h.expected.reset(have, want)
 	h.announceAgain(have)
 	h.observeLedger(have)
 	return have, nil
+}
+
+// leave takes out what was on its way when this was observed.
+func (h *Host) leave(have plan.Host) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, k := range h.leaving {
+		delete(have.Objects, k)
+	}
 }
 
 // observeLinks adds our links, known by their alias, and returns the bridges' names.

@@ -120,14 +120,14 @@ func TestDrift(t *testing.T) {
 		r.kernel.drift(box(0).ID)
 		r.records.remove(box(1).ID)
 		expect(`
-00000: add rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
 00000: add neigh 2001:db8::a:0:0:2 lladdr 02:42:00:00:00:00 dev nd-web
+00000: add rules ndh-00000 bridge nd-web mac 02:42:00:00:00:00 addr 2001:db8::a:0:0:2
 00000: add veth ndh-00000 master nd-web mtu 1500 up
 00000: add neigh proxy 2001:db8::a:0:0:2 dev eth0
 00001: del neigh proxy 2001:db8::a:0:0:3 dev eth0
 00001: del veth ndh-00001 master nd-web mtu 1500 up
-00001: del neigh 2001:db8::a:0:0:3 lladdr 02:42:00:00:00:01 dev nd-web
 00001: del rules ndh-00001 bridge nd-web mac 02:42:00:00:00:01 addr 2001:db8::a:0:0:3
+00001: del neigh 2001:db8::a:0:0:3 lladdr 02:42:00:00:00:01 dev nd-web
 `)
 		r.expect(t, "")
 

@@ -128,45 +128,52 @@ func (f *flows) forget(join func(*forgetting)) error {
 }
 
 func (f *flows) remove(unwanted *forgetting) error {
-	var errs []error
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		tuples, err := f.tuples(family, unwanted.wants)
-		errs = append(errs, err)
-		for _, t := range tuples {
-			req := flowRequest(ctDelete, family)
-			req.AddData(nl.NewRtAttr(ctaTupleOrig|unix.NLA_F_NESTED, t))
-			if err := f.socket.execute(req); err != nil && !errors.Is(err, unix.ENOENT) {
-				errs = append(errs, err)
-			}
+	found, err := f.find(unwanted.wants)
+	errs := []error{err}
+	for _, one := range found {
+		req := flowRequest(ctDelete, one.family)
+		req.AddData(nl.NewRtAttr(ctaTupleOrig|unix.NLA_F_NESTED, one.tuple))
+		if err := f.socket.execute(req); err != nil && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// tuples returns the original direction's tuple of every flow of a family that
-// is wanted for the addresses of either direction. A flow that was redirected
-// to an address has it as source of its replies only.
-func (f *flows) tuples(family uint8, wanted func(source, destination netip.Addr) bool) (tuples [][]byte, err error) {
-	reset := func() { tuples = nil }
-	err = f.socket.dump(flowRequest(ctGet, family), reset, func(r reply) {
+// A flow is known by the tuple of its original direction.
+type flow struct {
+	family uint8
+	tuple  []byte
+}
+
+// find returns every flow that is wanted for the addresses of either direction.
+// A flow that was redirected to an address has it as source of its replies
+// only. Both families are read at once: the kernel takes 10 ms to walk its
+// table, however few entries are in it.
+func (f *flows) find(wanted func(source, destination netip.Addr) bool) (found []flow, err error) {
+	reset := func() { found = nil }
+	err = f.socket.dump(flowRequest(ctGet, unix.AF_UNSPEC), reset, func(r reply) {
+		if len(r.data) < sizeofNfgenmsg {
+			return
+		}
 		var original []byte
-		found := false
-		for typ, v := range attributes(r.data[min(sizeofNfgenmsg, len(r.data)):]) {
+		is := false
+		for typ, v := range attributes(r.data[sizeofNfgenmsg:]) {
 			if typ == ctaTupleOrig {
 				original = v
 			}
 			if typ == ctaTupleOrig || typ == ctaTupleReply {
-				found = found || wanted(tupleAddrs(v))
+				is = is || wanted(tupleAddrs(v))
 			}
 		}
-		if found && original != nil {
-			tuples = append(tuples, bytes.Clone(original))
+		if is && original != nil {
+			found = append(found, flow{family: r.data[0], tuple: bytes.Clone(original)})
 		}
 	})
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
-		return nil, nil // a kernel without conntrack for the family has no entries
+		return nil, nil // a kernel without conntrack has no entries
 	}
-	return tuples, err
+	return found, err
 }
 
 func flowRequest(message int, family uint8) *nl.NetlinkRequest {

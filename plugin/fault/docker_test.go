@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -211,13 +212,24 @@ func (d *docker) stop() {
 func (d *docker) disconnect() {
 	id, addrs := d.endpoint, d.addrs
 	d.tell("NetworkDriver.Leave", network.LeaveRequest{NetworkID: d.network, EndpointID: id})
-	if strings.Contains(nettest.RunIn(d.tb, d.sandbox, "ip -o link show"), d.moved) {
-		// Docker gives the link back to the host.
-		nettest.RunIn(d.tb, d.sandbox, "ip link set "+d.moved+" netns "+d.host)
-	}
+	d.giveBack()
 	d.endpoint, d.addrs = "", nil
 	d.tell("NetworkDriver.DeleteEndpoint", network.DeleteEndpointRequest{NetworkID: d.network, EndpointID: id})
 	d.release(addrs)
+}
+
+// giveBack gives the link back to the host, as Docker does. One that is gone, or
+// goes meanwhile, is no error.
+func (d *docker) giveBack() {
+	d.tb.Helper()
+	inside := func() bool { return strings.Contains(nettest.RunIn(d.tb, d.sandbox, "ip -o link show"), d.moved) }
+	if !inside() {
+		return
+	}
+	cmd := exec.Command("nsenter", "--net="+d.sandbox, "ip", "link", "set", d.moved, "netns", d.host)
+	if out, err := cmd.CombinedOutput(); err != nil && inside() {
+		d.tb.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
 }
 
 func (d *docker) release(addrs []string) {
