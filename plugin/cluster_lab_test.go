@@ -49,8 +49,20 @@ type labHost struct {
 	ended chan struct{} // the process's log is
 }
 
-// newCluster makes a switch with that many hosts and starts their plugins.
+// newCluster makes a switch with that many hosts and an etcd of one member, and
+// starts their plugins.
 func newCluster(tb testing.TB, hosts int) *labCluster {
+	tb.Helper()
+	c := newSwitch(tb)
+	c.etcd = etcdtest.StartAt(tb, "2001:db8::9")
+	for range hosts {
+		c.addHost(tb, c.etcd.URL)
+	}
+	return c
+}
+
+// newSwitch makes a switch without hosts.
+func newSwitch(tb testing.TB) *labCluster {
 	tb.Helper()
 	nettest.Enter(tb)
 	nettest.Run(tb,
@@ -58,24 +70,33 @@ func newCluster(tb testing.TB, hosts int) *labCluster {
 		"ip addr add fe80::9/64 dev br0 nodad", "ip addr add 2001:db8::9/64 dev br0 nodad",
 	)
 	nettest.Local(tb, "2001:db8::9")
-	c := &labCluster{etcd: etcdtest.StartAt(tb, "2001:db8::9")}
-	for i := range hosts {
-		h := &labHost{
-			t: tb, name: fmt.Sprintf("host%d", i), port: fmt.Sprintf("port%d", i),
-			space: nettest.Another(tb), dir: tb.TempDir(), etcd: c.etcd.URL,
-		}
-		nettest.Run(tb,
-			"ip link add eth0 netns "+h.space+" type veth peer name "+h.port,
-			"ip link set "+h.port+" master br0", "ip link set "+h.port+" addrgenmode none", "ip link set "+h.port+" up",
-		)
-		h.run(
-			"sysctl -qw net.ipv6.conf.eth0.accept_dad=0", "ip link set eth0 up",
-			fmt.Sprintf("ip addr add 2001:db8::1%d/64 dev eth0 nodad", i), "ip -6 route add default via fe80::9 dev eth0",
-		)
-		h.start()
-		c.hosts = append(c.hosts, h)
-	}
-	return c
+	return new(labCluster)
+}
+
+// plugged makes a namespace whose link eth0, with an address, is at a port of the
+// switch.
+func plugged(tb testing.TB, port, addr string) (space string) {
+	tb.Helper()
+	space = nettest.Another(tb)
+	nettest.Run(tb,
+		"ip link add eth0 netns "+space+" type veth peer name "+port,
+		"ip link set "+port+" master br0", "ip link set "+port+" addrgenmode none", "ip link set "+port+" up",
+	)
+	nettest.RunIn(tb, space,
+		"sysctl -qw net.ipv6.conf.eth0.accept_dad=0", "ip link set eth0 up",
+		"ip addr add "+addr+"/64 dev eth0 nodad", "ip -6 route add default via fe80::9 dev eth0",
+	)
+	return space
+}
+
+// addHost makes another host, and starts its plugin.
+func (c *labCluster) addHost(tb testing.TB, etcd string) {
+	tb.Helper()
+	i := len(c.hosts)
+	h := &labHost{t: tb, name: fmt.Sprintf("host%d", i), port: fmt.Sprintf("port%d", i), dir: tb.TempDir(), etcd: etcd}
+	h.space = plugged(tb, h.port, fmt.Sprintf("2001:db8::1%d", i))
+	h.start()
+	c.hosts = append(c.hosts, h)
 }
 
 func (h *labHost) run(lines ...string) string {
@@ -212,9 +233,10 @@ type labContainer struct {
 	addr  netip.Addr
 }
 
-// container starts a container on a network.
-func (h *labHost) container(network, pool, id, mac string) labContainer {
+// container starts a container on the network "web".
+func (h *labHost) container(pool, id, mac string) labContainer {
 	h.t.Helper()
+	const network = "web"
 	var leased struct{ Address string }
 	h.must("IpamDriver.RequestAddress", object{
 		"PoolID": pool, "Options": object{"com.docker.network.endpoint.macaddress": mac},

@@ -44,7 +44,7 @@ func TestCluster(t *testing.T) {
 		if took > soon {
 			t.Errorf("claim to routes took %s", took)
 		}
-		boxes[i] = h.container("web", pools[i], fmt.Sprintf("box%d", i), fmt.Sprintf("02:42:00:00:00:0%d", i))
+		boxes[i] = h.container(pools[i], fmt.Sprintf("box%d", i), fmt.Sprintf("02:42:00:00:00:0%d", i))
 	}
 
 	step("all reach all", func() {
@@ -91,7 +91,7 @@ func TestCluster(t *testing.T) {
 		for _, h := range c.hosts {
 			h.awaitConnected(false)
 		}
-		box := c.hosts[0].container("web", pools[0], "late", "02:42:00:00:00:0a")
+		box := c.hosts[0].container(pools[0], "late", "02:42:00:00:00:0a")
 		if !box.reaches(boxes[2].addr) || !boxes[2].reaches(box.addr) {
 			t.Error("a container that starts now is not reached")
 		}

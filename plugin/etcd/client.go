@@ -58,7 +58,8 @@ type Client struct {
 	failed atomic.Uint64
 
 	mu      sync.Mutex
-	current int // index of the endpoint that answered last
+	current int           // index of the endpoint that answered last
+	moved   chan struct{} // closed, and made anew, when another one does
 	token   string
 }
 
@@ -77,7 +78,7 @@ func New(c Config) (*Client, error) {
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
 	client := &Client{
-		user: c.User, password: c.PasswordFile,
+		user: c.User, password: c.PasswordFile, moved: make(chan struct{}),
 		http: &http.Client{
 			Transport: &http.Transport{
 				DialContext: dialer.DialContext, TLSClientConfig: secure, TLSHandshakeTimeout: patience,
@@ -135,7 +136,7 @@ func (c *Client) Close() error {
 // that answered last, and decodes the answer.
 func (c *Client) ask(ctx context.Context, path string, request, answer any) error {
 	var errs []error
-	first := c.endpoint()
+	first, _ := c.endpoint()
 	for i := range c.endpoints {
 		at := (first + i) % len(c.endpoints)
 		err := c.askOne(ctx, at, path, request, answer)
@@ -197,6 +198,11 @@ func (c *Client) post(ctx context.Context, at int, path, token string, request a
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if path == watchPath {
+		// A member that has lost the others would keep silent. Other requests fail
+		// there by themselves, and may wait while a leader is chosen.
+		req.Header.Set("Grpc-Metadata-Hasleader", "true")
+	}
 	if token != "" {
 		req.Header.Set("Authorization", token)
 	}
@@ -204,6 +210,9 @@ func (c *Client) post(ctx context.Context, at int, path, token string, request a
 	if err != nil {
 		if urlErr, ok := errors.AsType[*url.Error](err); ok {
 			err = urlErr.Err
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("no answer in time, as of a member that has lost the others: %w", err)
 		}
 		return nil, fmt.Errorf("%s: %w", endpoint, unreachable{err})
 	}
@@ -214,16 +223,22 @@ func (c *Client) post(ctx context.Context, at int, path, token string, request a
 	return nil, fmt.Errorf("%s: %w", endpoint, refusal(resp, path, c.user))
 }
 
-func (c *Client) endpoint() int {
+// endpoint is the one that answered last, and what closes when another one does.
+func (c *Client) endpoint() (at int, moved <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.current
+	return c.current, c.moved
 }
 
 func (c *Client) answered(at int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.current == at {
+		return
+	}
 	c.current = at
+	close(c.moved)
+	c.moved = make(chan struct{})
 }
 
 // login returns the token of our user, empty where there is none. A token that

@@ -189,6 +189,49 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// A watch of a member that answers no more, or has lost the others, is begun
+// elsewhere.
+func TestWatchEndsWithItsMember(t *testing.T) {
+	t.Parallel()
+	local := etcdtest.Place{Host: "127.0.0.1"}
+	members := etcdtest.StartMembers(t, local, local, local)
+	var urls []string
+	for _, m := range members {
+		urls = append(urls, m.URL)
+	}
+	watch := func(c *etcd.Client) <-chan error {
+		ended, began := make(chan error, 1), make(chan struct{})
+		do(t, c, etcd.Txn{Then: []etcd.Op{etcd.Put("k", nil, 0)}})
+		go func() {
+			ended <- c.Watch(t.Context(), "k", "", 1, func([]etcd.Event) {
+				select {
+				case <-began:
+				default:
+					close(began)
+				}
+			})
+		}()
+		<-began
+		return ended
+	}
+	c := newClient(t, etcd.Config{Endpoints: urls})
+	ended := watch(c)
+	members[0].Signal(t, syscall.SIGSTOP)
+	do(t, c, etcd.Txn{Then: []etcd.Op{etcd.Put("k", nil, 0)}})
+	if err := <-ended; !errors.Is(err, etcd.ErrAway) || !strings.Contains(err.Error(), "another endpoint answers now") {
+		t.Errorf("watch of a member that answers no more ends with %v", err)
+	}
+	members[0].Signal(t, syscall.SIGCONT)
+	members[0].Ready(t)
+
+	ended = watch(newClient(t, etcd.Config{Endpoints: urls[:1]}))
+	members[1].Kill()
+	members[2].Kill()
+	if err := <-ended; !errors.Is(err, etcd.ErrAway) || !strings.Contains(err.Error(), "no leader") {
+		t.Errorf("watch of a member that has lost the others ends with %v", err)
+	}
+}
+
 // One endpoint refuses, one does not answer, one is the etcd.
 func TestEndpoints(t *testing.T) {
 	t.Parallel()

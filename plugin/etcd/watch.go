@@ -28,14 +28,30 @@ type update struct {
 	Error *failure `json:"error"`
 }
 
+const watchPath = "/v3/watch"
+
+// errMoved ends a watch of an endpoint that answers others no more: it might stay
+// silent for ever.
+var errMoved = unreachable{errors.New("another endpoint answers now")}
+
 // Watch calls f with what changes from a revision on, of the keys from first up
-// to, and without, end, in order. It returns when ctx ends or etcd is away, never
-// nil; begin again with the keys as they are by then.
+// to, and without, end, in order. It returns when ctx ends, or its endpoint is
+// away or knows no leader, never nil; begin again with the keys as they are by then.
 func (c *Client) Watch(ctx context.Context, first, end string, revision int64, f func([]Event)) error {
+	at, moved := c.endpoint()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-moved:
+			cancel(errMoved)
+		case <-ctx.Done():
+		}
+	}()
 	request := map[string]any{"create_request": map[string]any{
 		"key": Text(first), "range_end": Text(end), "start_revision": fmt.Sprint(revision),
 	}}
-	body, err := c.open(ctx, c.endpoint(), "/v3/watch", request)
+	body, err := c.open(ctx, at, watchPath, request)
 	if err != nil {
 		return fmt.Errorf("watch etcd: %w", err)
 	}
@@ -44,7 +60,7 @@ func (c *Client) Watch(ctx context.Context, first, end string, revision int64, f
 	for {
 		var u update
 		if err := updates.Decode(&u); err != nil {
-			return fmt.Errorf("watch etcd: %w", errors.Join(unreachable{err}, ctx.Err()))
+			return fmt.Errorf("watch etcd: %w", errors.Join(unreachable{err}, context.Cause(ctx)))
 		}
 		switch r := u.Result; {
 		case u.Error != nil:

@@ -3,6 +3,7 @@ package etcdtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ndp6/ndp6/netutil/netns"
 	"github.com/ndp6/ndp6/netutil/nettest"
 )
 
@@ -47,14 +49,16 @@ func Main(m *testing.M) int {
 // lastPort makes ports that differ between servers.
 var lastPort atomic.Int32
 
-// A Server is an etcd.
+// A Server is an etcd, or a member of one.
 type Server struct {
 	// URL is where clients reach it.
-	URL  string
-	port int32
-	args []string
-	log  string
-	cmd  *exec.Cmd
+	URL   string
+	peer  string // where other members do
+	port  int32
+	space string // path of its namespace, empty for that of the caller
+	args  []string
+	log   string
+	cmd   *exec.Cmd
 }
 
 // Start starts an etcd with one member until the test ends. Without etcd, or a
@@ -71,27 +75,59 @@ func Start(tb testing.TB, args ...string) *Server {
 // is an address.
 func StartAt(tb testing.TB, host string, args ...string) *Server {
 	tb.Helper()
+	return start(tb, []Place{{Host: host}}, args...)[0]
+}
+
+// A Place is where a member runs: a namespace that has an address.
+type Place struct{ Space, Host string }
+
+// StartMembers starts an etcd with a member at each place. They may be in
+// namespaces that reach each other.
+func StartMembers(tb testing.TB, at ...Place) []*Server {
+	tb.Helper()
+	all := start(tb, at)
+	for _, s := range all {
+		s.Ready(tb)
+	}
+	return all
+}
+
+func start(tb testing.TB, at []Place, args ...string) (all []*Server) {
+	tb.Helper()
 	if _, err := exec.LookPath("etcd"); err != nil {
 		nettest.Unavailable(tb, "etcd is not installed: it is in the package etcd-server")
 	}
-	dir := tb.TempDir()
-	port := 20000 + 2*lastPort.Add(1)
 	scheme := "http"
 	for _, a := range args {
 		if strings.HasPrefix(a, "--cert-file") {
 			scheme = "https"
 		}
 	}
-	s := &Server{URL: scheme + "://" + net.JoinHostPort(host, fmt.Sprint(port)), port: port, log: filepath.Join(dir, "log")}
-	peer := fmt.Sprintf("http://127.0.0.1:%d", port+1)
-	s.args = append([]string{
-		"--name=one", "--data-dir=" + filepath.Join(dir, "data"), "--logger=zap", "--log-level=error",
-		"--listen-client-urls=" + s.URL, "--advertise-client-urls=" + s.URL,
-		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=one=" + peer,
-	}, args...)
-	s.Restart(tb)
-	tb.Cleanup(func() { s.Kill() })
-	return s
+	var members []string
+	for i, place := range at {
+		port := 20000 + 2*lastPort.Add(1)
+		s := &Server{
+			URL: scheme + "://" + net.JoinHostPort(place.Host, fmt.Sprint(port)), port: port, space: place.Space,
+			peer: fmt.Sprintf("http://127.0.0.1:%d", port+1),
+		}
+		if len(at) > 1 {
+			s.peer = "http://" + net.JoinHostPort(place.Host, fmt.Sprint(port+1))
+		}
+		members = append(members, fmt.Sprintf("member%d=%s", i, s.peer))
+		all = append(all, s)
+	}
+	for i, s := range all {
+		dir := tb.TempDir()
+		s.log = filepath.Join(dir, "log")
+		s.args = append([]string{
+			fmt.Sprintf("--name=member%d", i), "--data-dir=" + filepath.Join(dir, "data"), "--logger=zap", "--log-level=error",
+			"--listen-client-urls=" + s.URL, "--advertise-client-urls=" + s.URL,
+			"--listen-peer-urls=" + s.peer, "--initial-advertise-peer-urls=" + s.peer, "--initial-cluster=" + strings.Join(members, ","),
+		}, args...)
+		s.Restart(tb)
+		tb.Cleanup(func() { s.Kill() })
+	}
+	return all
 }
 
 // Restart starts an etcd that was killed, with the data that it had, and waits
@@ -103,7 +139,11 @@ func (s *Server) Restart(tb testing.TB) {
 		tb.Fatal(err)
 	}
 	defer out.Close()
-	s.cmd = exec.Command("etcd", s.args...) //nolint:noctx // Kill ends it.
+	command := append([]string{"etcd"}, s.args...)
+	if s.space != "" {
+		command = append([]string{"nsenter", "--net=" + s.space}, command...)
+	}
+	s.cmd = exec.Command(command[0], command[1:]...) //nolint:noctx // Kill ends it.
 	s.cmd.Stdout, s.cmd.Stderr = out, out
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatal(err)
@@ -116,15 +156,52 @@ func (s *Server) Restart(tb testing.TB) {
 	}
 }
 
-// listens looks for the port among those of the thread's namespace.
+// listens looks for the port among those of the process's namespace.
 func (s *Server) listens() bool {
 	listening := regexp.MustCompile(fmt.Sprintf(`:%04X 0+:0000 0A`, s.port))
 	for _, family := range []string{"tcp", "tcp6"} {
-		if text, err := os.ReadFile("/proc/thread-self/net/" + family); err == nil && listening.Match(text) {
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", s.cmd.Process.Pid, family)); err == nil && listening.Match(text) {
 			return true
 		}
 	}
 	return false
+}
+
+// dial connects from the etcd's own namespace.
+func (s *Server) dial(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+	if s.space == "" {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	err = netns.Do(s.space, func() (err error) {
+		conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+		return err
+	})
+	return conn, err
+}
+
+// Ready waits until a member serves, and knows who leads. It is for members of
+// StartMembers.
+func (s *Server) Ready(tb testing.TB) {
+	tb.Helper()
+	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: s.dial}}
+	healthy := func() bool {
+		req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, s.URL+"/health", http.NoBody)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK // after a read that all members agreed on
+	}
+	for end := time.Now().Add(time.Minute); !healthy(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			text, _ := os.ReadFile(s.log)
+			tb.Fatalf("etcd at %s is not healthy:\n%s", s.URL, text)
+		}
+	}
 }
 
 // Kill ends the etcd without a word.
