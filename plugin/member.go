@@ -64,7 +64,7 @@ func newMembership(s settings.Settings, bootID string, host *reconcile.Host, spe
 	m.Member, err = cluster.New(cluster.Config{
 		Log: log, Etcd: client,
 		Host: id, Name: name, BootID: bootID,
-		Lease: s.Etcd.Lease, Hold: s.Etcd.Hold,
+		Lease: s.Etcd.Lease, Hold: untilAsked(s.Etcd.Hold),
 		NextHop: func() (netip.Addr, error) { return host.NextHop(s.Uplink) },
 		Answers: func(ctx context.Context, addr netip.Addr) bool {
 			u, err := host.Choose(s.Uplink)
@@ -80,6 +80,10 @@ func newMembership(s settings.Settings, bootID string, host *reconcile.Host, spe
 	})
 	return m, err
 }
+
+// untilAsked is how long a silent host's routes stay before the host is asked:
+// when nobody has answered the hold is over. It is not asked all the time.
+func untilAsked(hold time.Duration) time.Duration { return max(hold-answerWait, hold/2) }
 
 // hostID makes an id of a machine-id(5), which is not to be told to others.
 func hostID(machine string) string {

@@ -53,6 +53,17 @@ func readBlocks(t *testing.T, file string) []block {
 	return parseBlocks(file, readDocument(t, file))
 }
 
+// findBlock is the block of a document that begins with this line.
+func findBlock(t *testing.T, file, first string) block {
+	t.Helper()
+	blocks := readBlocks(t, file)
+	i := slices.IndexFunc(blocks, func(b block) bool { return b.first() == first })
+	if i < 0 {
+		t.Fatalf("%s has no block that begins with %q", file, first)
+	}
+	return blocks[i]
+}
+
 var listItem = regexp.MustCompile(`^(-|\*|[0-9]+\.) `)
 
 // parseBlocks finds the blocks of a document: what stands between fences, and

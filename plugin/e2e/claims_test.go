@@ -22,17 +22,9 @@ func sharedBase(b *bed) {
 	etcd, err := b.Router.StartEtcd(b.ctx(), etcdAt)
 	b.ok(err)
 	defer func() { b.ok(etcd.Close()) }()
-	inCluster := func(b *bed, id string) {
-		b.settings = []string{"--etcd=http://" + etcdAt.String(), "--host-id=" + id}
-	}
-	restart := func() {
-		b.ok(b.host.StopPlugin(b.ctx(), "TERM"))
-		b.startPlugin()
-	}
-	inCluster(b, "first")
-	restart()
+	b.restartWith(inCluster("first")...)
 	defer b.liveRestore()()
-	b.elsewhere(secondHost, func(second *bed) { inCluster(second, "second") }, func(second *bed) {
+	b.elsewhere(secondHost, func(second *bed) { second.settings = inCluster("second") }, func(second *bed) {
 		const base = "ndp6.base=2001:db8:1::/64"
 		b.network("web", "--ipam-opt", base)
 		second.network("web", "--ipam-opt", base)
@@ -82,6 +74,18 @@ func sharedBase(b *bed) {
 			h.removeAll()
 		}
 	})
-	b.settings = nil
-	restart()
+	b.restartWith()
+}
+
+// inCluster are settings of a host that shares prefixes through the router's etcd.
+func inCluster(id string) []string {
+	return []string{"--etcd=http://" + etcdAt.String(), "--host-id=" + id}
+}
+
+// restartWith starts the plugin anew with other settings.
+func (b *bed) restartWith(settings ...string) {
+	b.Helper()
+	b.settings = settings
+	b.ok(b.host.StopPlugin(b.ctx(), "TERM"))
+	b.startPlugin()
 }

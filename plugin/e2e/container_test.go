@@ -48,9 +48,15 @@ func (b *bed) network(name string, args ...string) {
 // container's short id.
 func (b *bed) web(name, network string, args ...string) container {
 	b.Helper()
+	b.runWeb(name, network, args...)
+	return b.inspect(name, network)
+}
+
+// runWeb is web without a look at the container.
+func (b *bed) runWeb(name, network string, args ...string) {
+	b.Helper()
 	all := append([]string{"run", "-d", "--stop-signal", "KILL", "--name", name, "--network", network}, args...)
 	b.docker(append(all, lab.Image, "httpd", "-f", "-h", "/etc")...)
-	return b.inspect(name, network)
 }
 
 // a container as docker inspect shows it on one network.

@@ -87,12 +87,8 @@ const (
 // with this line, with some words replaced.
 func (s *swarm) documented(on *bed, first string, replace ...string) {
 	s.Helper()
-	blocks := readBlocks(s.T, "docs/swarm.md")
-	i := slices.IndexFunc(blocks, func(b block) bool { return b.first() == first })
-	if i < 0 {
-		s.Fatalf("docs/swarm.md has no block that begins with %q", first)
-	}
-	on.doc(blocks[i], "set -e\n"+strings.NewReplacer(replace...).Replace(blocks[i].text))
+	block := findBlock(s.T, "docs/swarm.md", first)
+	on.doc(block, "set -e\n"+strings.NewReplacer(replace...).Replace(block.text))
 }
 
 // drain takes the tasks from the worker, whose addresses must be silent then.

@@ -82,7 +82,7 @@ func (b *bed) undisturbed(name string, c container, event func()) {
 	b.watched(name, c, w, event)
 }
 
-func (b *bed) watched(name string, c container, w *lab.Watch, event func()) {
+func (b *bed) watched(name string, c container, w *lab.Watch, event func()) lab.Watched {
 	b.Helper()
 	time.Sleep(time.Second) // Traffic passes meanwhile.
 	start := time.Now()
@@ -95,6 +95,7 @@ func (b *bed) watched(name string, c container, w *lab.Watch, event func()) {
 	if seen.Lost > 0 || seen.Broken != nil || seen.Sent == 0 || seen.Lines == 0 {
 		b.Errorf("%s: the traffic of %s was disturbed: %s", name, c.name, seen)
 	}
+	return seen
 }
 
 // echo is web with a server on the echo port beside it.

@@ -1,7 +1,10 @@
 package e2e_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
@@ -18,6 +22,9 @@ const (
 	deadLimit   = 10 * time.Second // with a hold time of 6 s, after which BIRD takes 3 s to close
 	routedTries = 5
 )
+
+// protoBIRD is the protocol of BIRD's routes in the kernel.
+const protoBIRD = 12
 
 // announcer is a host whose routing daemon tells the router what is announced.
 type announcer struct {
@@ -73,6 +80,7 @@ func routerConfig(hosts ...int) string {
 debug protocols { states, events };
 router id 192.0.2.126;
 protocol device { }
+protocol bfd { interface "*" { interval 200 ms; multiplier 5; }; }
 protocol kernel { persist; ipv6 { export all; }; }
 `)
 	for _, number := range hosts {
@@ -80,6 +88,7 @@ protocol kernel { persist; ipv6 { export all; }; }
 	local as 65001;
 	neighbor %s as %d;
 	hold time 6;
+	bfd on; # Of use where the host has it, too.
 	error wait time 1, 2;
 	graceful restart on;
 	long lived graceful restart off; # A host that is silent is dead.
@@ -104,15 +113,15 @@ func (r *announcer) learned() []string {
 }
 
 // learns wants the router to have these destinations and no others before so
-// much time has passed, and returns how long it took.
-func (r *announcer) learns(limit time.Duration, want ...string) time.Duration {
+// much time has passed.
+func (r *announcer) learns(limit time.Duration, want ...string) {
 	r.Helper()
 	slices.Sort(want)
 	start := time.Now()
 	for {
 		got := r.learned()
 		if slices.Equal(got, want) {
-			return time.Since(start)
+			return
 		}
 		if time.Since(start) > limit {
 			r.Fatalf("after %s the router has other routes (-want +got):\n%s", limit, cmp.Diff(want, got))
@@ -161,15 +170,7 @@ func (r *announcer) announces() {
 	r.silent(r.Router, unknown.addr)
 	r.settles(prefix)
 
-	var started, stopped []time.Duration
-	for range routedTries {
-		e := r.web("e1", "single")
-		started = append(started, r.learns(time.Minute, prefix, e.addr.String()))
-		r.reach(r.Outside, e, e.addr)
-		r.docker("rm", "-f", "e1")
-		stopped = append(stopped, r.learns(time.Minute, prefix))
-		r.silent(r.Router, e.addr)
-	}
+	started, stopped := r.follows("single", prefix)
 	r.soon("a container that started is announced", started)
 	r.soon("a container that stopped is withdrawn", stopped)
 
@@ -204,23 +205,84 @@ func (r *announcer) announces() {
 
 	r.network("prefix", "--subnet", prefix, "-o", "ndp6.announce=prefix")
 	r.settles(prefix)
-	r.ok(r.host.IP(r.ctx(), "link set eth0 down"))
-	took := r.learns(deadLimit)
+	took := r.dies(netip.MustParsePrefix(prefix))
 	r.Logf("the host is dead: withdrawn after %s, limit %s", took.Round(time.Millisecond), deadLimit)
-	r.ok(r.host.IP(r.ctx(), "link set eth0 up", fmt.Sprintf("addr replace %s/64 dev eth0 nodad", r.host.Addr()), "route replace default via "+lab.RouterLLA+" dev eth0"))
+	if took > deadLimit {
+		r.Errorf("withdrawn %s after the host's death, want at most %s", took, deadLimit)
+	}
+	r.ok(r.Plug(r.ctx(), r.host))
 	r.settles(prefix)
 }
 
 // routedWait is for what is not measured.
 const routedWait = 5 * time.Second
 
+// follows starts and removes containers on a network whose addresses are
+// announced, and returns how much later than the host's kernel the router's has,
+// and then has not, their routes. It has others as well.
+func (r *announcer) follows(network string, others ...string) (started, stopped []time.Duration) {
+	r.Helper()
+	here, there := r.notes(r.host.Node, plan.Protocol), r.notes(r.Router, protoBIRD)
+	defer func() { r.ok(errors.Join(here.Close(), there.Close())) }()
+	ctx, cancel := context.WithTimeout(r.ctx(), time.Minute)
+	defer cancel()
+	for range routedTries {
+		e := r.web("e1", network)
+		dst := netip.PrefixFrom(e.addr, e.addr.BitLen())
+		started = append(started, r.between(ctx, here.Came, there.Came, dst))
+		r.learns(routedWait, append(others, e.addr.String())...)
+		r.reach(r.Outside, e, e.addr)
+		r.docker("rm", "-f", "e1")
+		stopped = append(stopped, r.between(ctx, here.Left, there.Left, dst))
+		r.learns(routedWait, others...)
+		r.silent(r.Router, e.addr)
+	}
+	return started, stopped
+}
+
+// notes begins to note routes of a protocol on a node.
+func (b *bed) notes(n *lab.Node, protocol int) *lab.Routes {
+	b.Helper()
+	routes, err := n.Routes(b.ctx(), protocol)
+	b.ok(err)
+	return routes
+}
+
+// becomes is a method of lab.Routes.
+type becomes func(context.Context, netip.Prefix) (lab.Moment, error)
+
+// between is the longest that it can have been from one thing that becomes of a
+// route to another, 0 where the second was told first.
+func (b *bed) between(ctx context.Context, from, to becomes, dst netip.Prefix) time.Duration {
+	b.Helper()
+	begin, err := from(ctx, dst)
+	b.ok(err)
+	end, err := to(ctx, dst)
+	b.ok(err)
+	return max(0, end.Seen.Sub(begin.Told))
+}
+
+// dies has the host die without a word, and returns how long the router goes on
+// sending to it what is for a prefix.
+func (r *announcer) dies(prefix netip.Prefix) time.Duration {
+	r.Helper()
+	there := r.notes(r.Router, protoBIRD)
+	defer func() { r.ok(there.Close()) }()
+	ctx, cancel := context.WithTimeout(r.ctx(), time.Minute)
+	defer cancel()
+	begin := time.Now()
+	r.ok(r.Unplug(r.ctx(), r.host))
+	end, err := there.Left(ctx, prefix)
+	r.ok(err)
+	return end.Seen.Sub(begin)
+}
+
 // soon wants the median of durations within the limit.
 func (r *announcer) soon(what string, took []time.Duration) {
 	r.Helper()
-	slices.Sort(took)
-	median := took[len(took)/2]
-	r.Logf("%s: %v, median %s, limit %s", what, took, median.Round(time.Microsecond), routedLimit)
-	if median > routedLimit {
-		r.Errorf("%s after %s, want at most %s", what, median, routedLimit)
+	m := median(took)
+	r.Logf("%s: %v, median %s, limit %s", what, took, m.Round(time.Microsecond), routedLimit)
+	if m > routedLimit {
+		r.Errorf("%s after %s, want at most %s", what, m, routedLimit)
 	}
 }

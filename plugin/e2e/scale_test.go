@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -84,13 +83,7 @@ func (r *announcer) among() {
 	if took > limit {
 		r.Errorf("after %s, want at most %s", took, limit)
 	}
-	status, err := os.ReadFile(r.host.Path("/proc/" + strings.TrimSpace(r.run("cat /run/ndp6-lab/ndp6.pid")) + "/status"))
-	r.ok(err)
-	for line := range strings.Lines(string(status)) {
-		if strings.HasPrefix(line, "VmRSS") {
-			r.Logf("the plugin: %s", strings.Join(strings.Fields(line), " "))
-		}
-	}
+	r.Logf("the plugin has %.0f MB of memory", r.resident()/1e6)
 	out, err := r.daemon.Ask(r.ctx(), "show memory")
 	r.ok(err)
 	r.Logf("the host's BIRD:\n%s", out)

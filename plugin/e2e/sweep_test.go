@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ndp6/ndp6/driver"
+	"github.com/ndp6/ndp6/plugin/admin"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
 
@@ -128,7 +128,7 @@ func (b *bed) deafPlugin() (stop func()) {
 }
 
 // status is what `ndp6 status --json` says on the host. Findings are no error.
-func (b *bed) status() (s driver.Status) {
+func (b *bed) status() (s admin.Status) {
 	b.Helper()
 	out, err := b.host.Exec(b.ctx(), "sh", "-c", "/run/ndp6-lab/bin/ndp6 status --json || [ $? = 2 ]")
 	b.ok(err)

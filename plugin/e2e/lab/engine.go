@@ -73,7 +73,8 @@ func (h *Host) pingEngine(ctx context.Context) error {
 	return h.serves(ctx, "/run/docker.sock", http.MethodGet, "/_ping")
 }
 
-// Call sends a request to a socket of the host and returns the status and the answer.
+// Call sends a request, whose body is JSON, to a socket of the host and returns
+// the status and the answer.
 func (h *Host) Call(ctx context.Context, socket, method, path string, body io.Reader) (int, string, error) {
 	client := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -84,6 +85,9 @@ func (h *Host) Call(ctx context.Context, socket, method, path string, body io.Re
 	req, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, body)
 	if err != nil {
 		return 0, "", fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if body != http.NoBody {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -28,6 +28,7 @@ type Knocks struct {
 // Knocked is what the knocks at one port met.
 type Knocked struct {
 	Sent, Open, Refused int
+	First               time.Time // when the first answer of either kind came
 	// Gap is the longest time between two knocks that found the port open, from
 	// the first knock and to the last one.
 	Gap time.Duration
@@ -78,10 +79,18 @@ func (s *Knocks) answered(from netip.AddrPort, number int, open bool) {
 	switch {
 	case target == nil || number < 0 || number >= len(s.open) || s.targets[number%len(s.targets)] != from || s.open[number]:
 	case open:
+		target.answered()
 		target.Open++
 		s.open[number] = true
 	default:
+		target.answered()
 		target.Refused++
+	}
+}
+
+func (k *Knocked) answered() {
+	if k.First.IsZero() {
+		k.First = time.Now()
 	}
 }
 

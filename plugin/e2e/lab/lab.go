@@ -228,6 +228,19 @@ func (l *Lab) plug(ctx context.Context, n *Node, link string, number int) error 
 	)
 }
 
+// Unplug has the LAN lose a host without a word: the host's own link stays up.
+func (l *Lab) Unplug(ctx context.Context, h *Host) error {
+	return l.lan.IP(ctx, "link set "+portName(h.Number)+" nomaster")
+}
+
+// Plug undoes Unplug.
+func (l *Lab) Plug(ctx context.Context, h *Host) error {
+	if err := l.lan.IP(ctx, "link set "+portName(h.Number)+" master lan"); err != nil {
+		return err
+	}
+	return l.settle(ctx, HostAddr(h.Number))
+}
+
 func (l *Lab) addNode(ctx context.Context, name string) (*Node, error) {
 	n, err := startNode(ctx, name)
 	if err != nil {

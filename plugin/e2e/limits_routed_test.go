@@ -1,0 +1,117 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/plugin/e2e/lab"
+)
+
+// bfdPart begins the block of docs/routed.md that has BIRD notice in no time that
+// its peer is dead.
+const bfdPart = "protocol bfd {"
+
+// What two hosts announce: a pool each, and addresses that move between them.
+const (
+	firstPool  = "2001:db8:1000:a::/80"
+	secondPool = "2001:db8:1000:c::/80"
+	movingPool = "2001:db8:1000:b::/80"
+	movingAddr = "2001:db8:1000:b::77"
+)
+
+// routed is about two hosts with BIRD. The first has BFD, the second a hold time.
+// Both are dead in the end.
+func (l *limits) routed() {
+	router, err := l.Router.StartBIRD(l.ctx(), routerConfig(hostNumber, secondHost))
+	l.ok(err)
+	defer func() { l.ok(router.Close()) }()
+	graceful := readDocument(l.T, "docs/routing/bird.conf")
+	quick := withBFD(l.T, graceful)
+	var hosts []*announcer
+	for h, config := range map[*bed]string{l.bed: quick, l.second: graceful} {
+		r := &announcer{bed: h, router: router}
+		r.daemon, err = h.host.StartBIRD(l.ctx(), birdOf(config, h.host.Number))
+		l.ok(err)
+		defer func() { l.ok(r.daemon.Close()) }()
+		hosts = append(hosts, r)
+	}
+	slices.SortFunc(hosts, func(a, b *announcer) int { return a.host.Number - b.host.Number })
+	defer func() {
+		if l.Failed() {
+			l.Logf("the router:\n%s\nthe first host:\n%s\nthe second:\n%s", router.Said(), hosts[0].daemon.Said(), hosts[1].daemon.Said())
+		}
+	}()
+	for i, p := range []string{firstPool, secondPool} {
+		hosts[i].network("prefix", "--subnet", p, "-o", "ndp6.announce=prefix")
+		hosts[i].network("single", "--subnet", movingPool, "-o", "ndp6.announce=endpoint")
+	}
+	hosts[0].settles(firstPool, secondPool)
+
+	started, stopped := hosts[1].follows("single", firstPool, secondPool)
+	l.took("an address is announced: the router has the route", "BIRD, from that of the host on", routedLimit, started...)
+	l.took("an address is withdrawn: the router has no route", "BIRD, from that of the host on", routedLimit, stopped...)
+	l.took("an address moves to another host: the router follows", "BIRD, from the new host's route on", routedLimit, l.movesBetween(hosts)...)
+
+	l.eventually(func() error {
+		sessions, err := router.Ask(l.ctx(), "show bfd sessions")
+		if err == nil && !regexp.MustCompile(regexp.QuoteMeta(hosts[0].host.Addr())+` .* Up `).MatchString(sessions) {
+			err = fmt.Errorf("no session with %s is up:\n%s", hosts[0].host.Name, sessions)
+		}
+		return err
+	})
+	died := make([]time.Duration, len(hosts))
+	for i, p := range []string{firstPool, secondPool} {
+		died[i] = hosts[i].dies(netip.MustParsePrefix(p))
+	}
+	l.took("a host is dead: the router notices by BFD", "BIRD, 5 times 200 ms", bfdLimit, died[0])
+	l.took("a host is dead: the router notices by the hold time", "BIRD, 6 s", deadLimit, died[1])
+	for _, r := range hosts {
+		l.ok(l.Plug(l.ctx(), r.host))
+		r.docker("network", "rm", "prefix", "single")
+	}
+}
+
+// movesBetween moves a container with a chosen address there and back, and
+// returns how much later than the host's kernel the router's has its route.
+func (l *limits) movesBetween(hosts []*announcer) (took []time.Duration) {
+	l.Helper()
+	there := l.notes(l.Router, protoBIRD)
+	defer func() { l.ok(there.Close()) }()
+	dst := netip.PrefixFrom(netip.MustParseAddr(movingAddr), 128)
+	ctx, cancel := context.WithTimeout(l.ctx(), time.Minute)
+	defer cancel()
+	for i := range 2 * moves {
+		h := hosts[i%2]
+		here := l.notes(h.host.Node, plan.Protocol)
+		c := h.web("moves", "single", "--ip6", movingAddr)
+		took = append(took, l.between(ctx, here.Came, func(ctx context.Context, dst netip.Prefix) (lab.Moment, error) {
+			return there.Led(ctx, dst, lab.HostAddr(h.host.Number))
+		}, dst))
+		l.reach(l.Outside, c, c.addr)
+		l.ok(here.Close())
+		h.docker("rm", "-f", "moves")
+	}
+	return took
+}
+
+// birdOf makes the documents' file that of a host of the lab.
+func birdOf(config string, number int) string {
+	return strings.NewReplacer("192.0.2.10;", fmt.Sprintf("192.0.2.%d;", number), "65010", fmt.Sprint(65000+number)).Replace(config)
+}
+
+// withBFD makes of BIRD's file of the documents the one that they say is for BFD.
+func withBFD(t *testing.T, config string) string {
+	t.Helper()
+	const graceful, bfd = "    graceful restart on; ", "    bfd on; "
+	if strings.Count(config, graceful) != 1 {
+		t.Fatalf("BIRD's file has not one line %q:\n%s", graceful, config)
+	}
+	return strings.Replace(config, graceful, bfd, 1) + findBlock(t, "docs/routed.md", bfdPart).text + "\n"
+}
