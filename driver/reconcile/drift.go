@@ -36,6 +36,8 @@ type expected struct {
 	settings map[string]string
 	// accepting are our bridges, and whether they accept router advertisements.
 	accepting map[string]bool
+	// whole are those of them that are as they were left, but for that setting.
+	whole map[string]plan.Bridge
 	// bridges are their names, and turn is the one to look at next.
 	bridges []string
 	turn    int
@@ -145,8 +147,29 @@ func (e *expected) addBridge(name string, do func() error) error {
 func (e *expected) removeBridge(name string, do func() error) error {
 	return e.change(do, func() {
 		delete(e.accepting, name)
+		delete(e.whole, name)
 		e.bridges = slices.DeleteFunc(e.bridges, func(b string) bool { return b == name })
 	})
+}
+
+// changeBridge notes a bridge before it is changed, or when it is complete: what
+// is told of it meanwhile may be anything.
+func (e *expected) changeBridge(b plan.Bridge, complete bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.whole, b.Name)
+	if complete {
+		b.AcceptRA = false
+		e.whole[b.Name] = b
+	}
+}
+
+// hasBridge reports whether a bridge is as it was left.
+func (e *expected) hasBridge(b plan.Bridge) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	whole, ok := e.whole[b.Name]
+	return ok && whole == b
 }
 
 // reset begins anew with what was observed.
@@ -155,6 +178,7 @@ func (e *expected) reset(have, want plan.Host) {
 	defer e.mu.Unlock()
 	e.changes++
 	e.proxies, e.veths, e.suspects = make(map[plan.Proxy]bool), make(map[string]plan.Veth), make(map[string]bool)
+	e.whole = make(map[string]plan.Bridge)
 	e.settings, e.accepting, e.neighbors = make(map[string]string), make(map[string]bool), make(map[plan.Key]bool)
 	for k, o := range have.Objects {
 		switch o := o.Object.(type) {
@@ -170,6 +194,8 @@ func (e *expected) reset(have, want plan.Host) {
 			}
 		case plan.Bridge:
 			e.accepting[o.Name] = o.AcceptRA
+			o.AcceptRA = false
+			e.whole[o.Name] = o
 		}
 	}
 	e.bridges = slices.Sorted(maps.Keys(e.accepting))

@@ -56,10 +56,14 @@ func (h *Host) Watch(ctx context.Context, changed func()) error {
 
 // relevant reports whether an event is reason for a pass. The ends of veth
 // pairs and neighbors come and go with every container: the ends are not made
-// again, and of neighbors only those matter that should be there.
+// again, and of neighbors only those matter that should be there. A bridge has
+// a carrier from the first container to the last, and is the same otherwise.
 func (h *Host) relevant(e kernel.Event) bool {
-	if e.Kind == kernel.KindNeighbor {
+	switch {
+	case e.Kind == kernel.KindNeighbor:
 		return h.expected.hasNeighbor(plan.Neighbor{Addr: e.Addr, Link: e.Link})
+	case e.Kind == kernel.KindLink && !e.Deleted && h.expected.hasBridge(bridge(e.Now)):
+		return false
 	}
 	return !strings.HasPrefix(e.Link, plan.HostSidePrefix) && !strings.HasPrefix(e.Link, plan.ContainerSidePrefix)
 }

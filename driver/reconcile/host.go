@@ -188,7 +188,10 @@ func (h *Host) Apply(op plan.Op) error {
 	case plan.Sysctl:
 		return h.setSysctl(o)
 	case plan.Bridge:
-		return h.setBridge(op.Verb, o)
+		h.expected.changeBridge(o, false)
+		err := h.setBridge(op.Verb, o)
+		h.expected.changeBridge(o, err == nil)
+		return err
 	case plan.Address:
 		return h.conn.AddAddress(o.Link, o.Prefix)
 	case plan.Route:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/uplink"
+	"github.com/ndp6/ndp6/netutil/kernel"
 )
 
 // Observe implements Kernel.
@@ -70,14 +71,18 @@ func (h *Host) observeLinks(snapshot uplink.Snapshot, have plan.Host) (map[strin
 			if err != nil {
 				return nil, err
 			}
-			have.Add(id, plan.Bridge{
-				Name: l.Name, Alias: l.Alias, MAC: l.MAC, MTU: l.MTU, Up: l.Up,
-				Snooping: l.McastSnooping, AcceptRA: accepts,
-			})
+			b := bridge(l)
+			b.AcceptRA = accepts
+			have.Add(id, b)
 		}
 		if id, ok := strings.CutPrefix(l.Alias, plan.AliasEndpoint); ok {
 			have.Add(id, plan.Veth{Name: l.Name, Alias: l.Alias, Master: l.Master, MTU: l.MTU, Up: l.Up, Isolated: l.Isolated})
 		}
 	}
 	return bridges, nil
+}
+
+// bridge is what a link says of a bridge of ours.
+func bridge(l kernel.Link) plan.Bridge {
+	return plan.Bridge{Name: l.Name, Alias: l.Alias, MAC: l.MAC, MTU: l.MTU, Up: l.Up, Snooping: l.McastSnooping}
 }

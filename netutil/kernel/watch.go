@@ -42,6 +42,9 @@ type Event struct {
 	Index int
 	// Deleted is whether the object is gone, as opposed to new or changed.
 	Deleted bool
+	// Now is a link as it is after the event, the zero Link where that is about
+	// something else, or the link is gone.
+	Now Link
 	// Protocol is that of a route, a neighbor or an address.
 	Protocol int
 	// Addr is a neighbor's.
@@ -175,7 +178,7 @@ func (w *watcher) link(r reply) (Event, bool) {
 		l.Master = w.name(master)
 	}
 	news := w.links[l.Index] != l
-	w.links[l.Index] = l
+	w.links[l.Index], e.Now = l, l
 	return e, news
 }
 

@@ -97,6 +97,11 @@ func TestWatch(t *testing.T) {
 		{name: "link gone", change: "ip link del eth0", want: kernel.Event{Kind: kernel.KindLink, Link: "eth0", Index: index, Deleted: true}},
 	} {
 		nettest.Run(t, step.change)
+		if step.want.Kind == kernel.KindLink && !step.want.Deleted {
+			if step.want.Now, err = c.Link("eth0"); err != nil {
+				t.Fatal(err)
+			}
+		}
 		got := mark(t, events)
 		// The kernel adds IPv6 addresses in the background.
 		for end := time.Now().Add(patience); !step.none && !slices.Contains(got, step.want) && time.Now().Before(end); {
