@@ -71,9 +71,8 @@ func (op Op) String() string {
 // removals. A veth pair that is gone is not made again unless its endpoint is
 // joining: nobody would move its other end into the sandbox.
 func Diff(have, want Host) []Op {
-	var ops []Op
-	for _, k := range slices.SortedFunc(maps.Keys(want.Objects), compare) {
-		w := want.Objects[k]
+	var ops, dels []Op
+	for k, w := range want.Objects {
 		h, ok := have.Objects[k]
 		switch {
 		case ok && equal(h.Object, w.Object):
@@ -83,12 +82,15 @@ func Diff(have, want Host) []Op {
 			ops = append(ops, Op{Add, w})
 		}
 	}
-	for _, k := range slices.Backward(slices.SortedFunc(maps.Keys(have.Objects), compare)) {
+	for k, h := range have.Objects {
 		if _, ok := want.Objects[k]; !ok {
-			ops = append(ops, Op{Del, have.Objects[k]})
+			dels = append(dels, Op{Del, h})
 		}
 	}
-	return ops
+	// Of a large host few objects differ: only those are put in order.
+	slices.SortFunc(ops, func(a, b Op) int { return compare(a.Key(), b.Key()) })
+	slices.SortFunc(dels, func(a, b Op) int { return compare(b.Key(), a.Key()) })
+	return append(ops, dels...)
 }
 
 // equal reports whether the object that exists is as good as the wanted one.

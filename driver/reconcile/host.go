@@ -43,6 +43,7 @@ type Host struct {
 	recorded Uplinks
 	outside  outside
 	expected *expected
+	elements elements
 	insides  insides
 	// departures are what endpoints left that the kernel takes long to remove.
 	departures *departures
@@ -319,6 +320,7 @@ func (h *Host) remove(object plan.Object) error {
 	case plan.PeerRoute:
 		return h.conn.DeleteRoute(peerRoute(o))
 	case plan.Rules:
+		h.elements.forget(o.ID)
 		return h.rules.SetGroup(o.ID, nil)
 	case plan.Neighbor:
 		return h.removeNeighbor(o)

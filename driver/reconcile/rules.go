@@ -24,9 +24,10 @@ func (h *Host) SetRules(want plan.Host) (bool, error) {
 	ruleset.Groups = make(map[string]nft.Group)
 	for _, o := range want.Objects {
 		if r, ok := o.Object.(plan.Rules); ok {
-			ruleset.Groups[r.ID] = firewall.Elements(r.Endpoint)
+			ruleset.Groups[r.ID] = h.elements.group(r)
 		}
 	}
+	h.elements.keep(want)
 	if h.legacy != nil {
 		h.rules.SetForeign(h.legacy.InUse())
 	}
@@ -91,7 +92,7 @@ func (h *Host) observeRules(have, want plan.Host) {
 		if !ok {
 			continue
 		}
-		if group, ok := h.rules.Group(r.ID); ok && slices.EqualFunc(group, firewall.Elements(r.Endpoint), nft.GroupElement.Equal) {
+		if group, ok := h.rules.Group(r.ID); ok && group.Equal(h.elements.group(r)) {
 			have.Add(o.Owner, r)
 		}
 	}
@@ -102,7 +103,7 @@ func (h *Host) observeRules(have, want plan.Host) {
 // says nothing of the flows of the others, and takes its own along.
 func (h *Host) setEndpointRules(r plan.Rules) error {
 	before, _ := h.rules.Group(r.ID)
-	group := firewall.Elements(r.Endpoint)
+	group := h.elements.group(r)
 	if err := h.rules.SetGroup(r.ID, group); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 func (c *Conn) SetGroup(owner string, g Group) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.held.tables && equalGroups(c.groups[owner], g) {
+	if c.held.tables && c.groups[owner].Equal(g) {
 		return nil
 	}
 	err := c.asked.check(map[string]Group{owner: g})
@@ -39,11 +39,13 @@ func (c *Conn) Group(owner string) (Group, bool) {
 	return g, ok && c.held.tables
 }
 
-func equalGroups(a, b Group) bool {
-	if len(a) != len(b) {
+// Equal reports whether o has the same elements in the same order. It costs
+// nothing where o is g.
+func (g Group) Equal(o Group) bool {
+	if len(g) != len(o) {
 		return false
 	}
-	return unsafe.SliceData(a) == unsafe.SliceData(b) || slices.EqualFunc(a, b, GroupElement.Equal)
+	return unsafe.SliceData(g) == unsafe.SliceData(o) || slices.EqualFunc(g, o, GroupElement.Equal)
 }
 
 // Equal reports whether o is the same element of the same set.
@@ -55,7 +57,7 @@ func (e GroupElement) Equal(o GroupElement) bool {
 func (c *Conn) differences(want map[string]Group) map[string]Group {
 	changes := make(map[string]Group)
 	for owner, g := range want {
-		if !equalGroups(c.groups[owner], g) {
+		if !c.groups[owner].Equal(g) {
 			changes[owner] = g
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -50,7 +49,7 @@ func (r *Responder) Remove(addrs ...netip.Addr) error {
 	return nil
 }
 
-// Targets returns what the responder answers for, in order.
+// Targets returns what the responder answers for, in no order.
 func (r *Responder) Targets() ([]netip.Addr, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,7 +63,6 @@ func (r *Responder) Targets() ([]netip.Addr, error) {
 	if err := all.Err(); err != nil {
 		return nil, fmt.Errorf("read addresses of the responder of uplink %q: %w", r.name, err)
 	}
-	slices.SortFunc(addrs, netip.Addr.Compare)
 	return addrs, nil
 }
 
