@@ -23,9 +23,6 @@ func (r *Responder) Run(frame []byte, index int) (verdict int32, out []byte, err
 	return int32(result), o.DataOut, err
 }
 
-// Lacks is what errors of Available say of a process with these capabilities.
-var Lacks = lacks
-
 // Ran is how long the program ran, while statistics are enabled.
 func (r *Responder) Ran() (time.Duration, error) {
 	s, err := r.kernel.Ndp6.Stats()

@@ -15,10 +15,8 @@ import (
 	"net/netip"
 	"sync"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"github.com/ndp6/ndp6/netutil/inet"
+	"github.com/ndp6/ndp6/netutil/tc"
 )
 
 // Config is what a Responder answers with.
@@ -42,13 +40,12 @@ type Config struct {
 type Responder struct {
 	index int
 	name  string
-	// id is the kernel's of the program.
-	id int
 
-	mu     sync.Mutex // one change at a time, and none while tables are read
-	tc     *netlink.Handle
-	kernel programObjects
-	pools  map[netip.Prefix]bool
+	mu      sync.Mutex // one change at a time, and none while tables are read
+	tc      *tc.Conn
+	kernel  programObjects
+	program tc.Program
+	pools   map[netip.Prefix]bool
 }
 
 // New loads the program, with no targets and no pools, for an uplink in the
@@ -59,14 +56,12 @@ func New(c Config) (*Responder, error) {
 	if err := load(&r.kernel); err != nil {
 		return nil, fmt.Errorf("load responder of uplink %q: %w", c.Name, err)
 	}
-	info, err := r.kernel.Ndp6.Info()
+	var err error
+	if r.program, err = tc.Loaded(r.kernel.Ndp6); err == nil {
+		r.tc, err = tc.Open(slot)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("load responder of uplink %q: %w", c.Name, err), r.kernel.Close())
-	}
-	id, _ := info.ID()
-	r.id = int(id)
-	if r.tc, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
-		return nil, errors.Join(fmt.Errorf("open netlink socket of uplink %q: %w", c.Name, err), r.kernel.Close())
 	}
 	if err := r.Set(c); err != nil {
 		return nil, errors.Join(err, r.Close())

@@ -8,18 +8,15 @@
  * old kernels compare no pointers, not even with the end of the packet, so it
  * copies what it reads.
  */
-#include "kernel.h"
+#include "../../tc/packet.h"
 
 enum {
-	ETH_P_IPV6 = 0x86dd,
 	IPPROTO_ICMPV6 = 58,
 	SOLICITATION = 135,
 	ADVERTISEMENT = 136,
 	SOURCE_LINK_LAYER = 1,
 	TARGET_LINK_LAYER = 2,
 
-	ETH_SIZE = 14,
-	IP_SIZE = 40,
 	NS_SIZE = 24,
 	/* Options come in units of eight bytes. */
 	UNIT = 8,
@@ -50,20 +47,6 @@ enum count {
 	DROP_SOURCE,
 	DROP_DESTINATION,
 	COUNTS,
-};
-
-struct addr {
-	union {
-		u8 b[16];
-		u16 h[8];
-		u32 w[4];
-		u64 d[2];
-	};
-};
-
-struct eth {
-	u8 dst[6], src[6];
-	u16 type;
 };
 
 /* A solicitation, with its fields where the stack's alignment wants them. */
@@ -112,11 +95,6 @@ struct answer {
 	struct addr global; /* for who asks from beyond the link's scope; zero: as others */
 	u8 mac[6];
 	u16 pad;
-};
-
-/* Without a gap: the trie takes every byte after bits for the address. */
-struct prefix {
-	u32 bits, addr[4];
 };
 
 /* A hash of one, because an update replaces its element whole: no answer mixes an old MAC and a new. */
@@ -208,11 +186,6 @@ static inline int link_local(const struct addr *a)
 static inline int same(const struct addr *a, const struct addr *b)
 {
 	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
-}
-
-static inline int same_mac(const u8 *a, const u8 *b)
-{
-	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3] && a[4] == b[4] && a[5] == b[5];
 }
 
 /* Whether the kernel would forward a packet to target: then it is no address of the host's own. */

@@ -1,4 +1,4 @@
-package responder_test
+package tc_test
 
 import (
 	"bytes"
@@ -10,11 +10,20 @@ import (
 	"testing"
 )
 
-// TestGenerate wants the objects to be what clang-14 makes of the source.
+// TestGenerate wants the objects to be what clang-14 makes of the sources.
 func TestGenerate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiling needs clang-14: the kernel tests (make test-kernel) install it")
 	}
+	for _, name := range []string{"responder", "fastpath"} {
+		t.Run(name, func(t *testing.T) { generate(t, name) })
+	}
+}
+
+// generate makes the objects of a package beside this one, and compares.
+func generate(t *testing.T, name string) {
+	t.Helper()
+	t.Chdir(filepath.Join("..", name))
 	source, err := os.ReadFile("generate.go")
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +36,7 @@ func TestGenerate(t *testing.T) {
 	// The shell and go generate read these quotes alike.
 	line = strings.Replace(line, "bpf2go ", "bpf2go -output-dir "+dir+" ", 1)
 	cmd := exec.Command("sh", "-c", line)
-	cmd.Env = append(os.Environ(), "GOPACKAGE=responder", "GOFILE=generate.go")
+	cmd.Env = append(os.Environ(), "GOPACKAGE="+name, "GOFILE=generate.go")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", line, err, out)
 	}
