@@ -42,6 +42,8 @@ type Host interface {
 	Placed(sandbox string, mac inet.MAC) (bool, error)
 	// Answers returns what answers solicitations on the uplinks.
 	Answers() []reconcile.Answer
+	// FastPath says why the kernel has no fast path, nil if it has.
+	FastPath() error
 	// Missing returns the commands for sysctls that want needs.
 	Missing(want plan.Host) ([]string, error)
 }

@@ -99,6 +99,7 @@ type fakeHost struct {
 	// are not in theirs yet.
 	unenterable error
 	unplaced    bool
+	slow        error // why there is no fast path
 
 	mu      sync.Mutex
 	objects map[plan.Key]plan.Object
@@ -182,6 +183,8 @@ func (h *fakeHost) Foreign() inet.Foreign {
 }
 
 func (h *fakeHost) Missing(plan.Host) ([]string, error) { return h.missing, nil }
+
+func (h *fakeHost) FastPath() error { return h.slow }
 
 func (h *fakeHost) Answers() []reconcile.Answer {
 	return []reconcile.Answer{{Uplink: "eth0", Asked: plan.AnswerAuto, By: plan.AnswerKernel, Reason: "no program"}, {Uplink: "eth7", By: plan.AnswerBPF}}

@@ -82,6 +82,11 @@ func known() []option {
 			Text: "`off`: `-p` opens the container's own IPv6 address only, and takes no IPv6 port of the host.",
 		}, func(o *options) *bool { return &o.noHostPorts }, "off", "on"),
 		choice(Option{
+			Key: keyDatapath, Page: "datapath.md",
+			Text: "`bpf`: eBPF programs forward what published ports receive and send, around the host's nftables and conntrack. " +
+				"For routed networks with `ndp6.host_publish=off`; from Linux 5.12.",
+		}, func(o *options) *bool { return &o.fastPath }, DatapathBPF, datapathKernel),
+		choice(Option{
 			Key:  "ndp6.guard",
 			Text: "`off`: containers may send under MACs and addresses that are not theirs, as routers or virtual machines inside do.",
 		}, func(o *options) *bool { return &o.unguarded }, "off", "strict"),

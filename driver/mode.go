@@ -61,6 +61,10 @@ func checkModeOptions(n plan.Network) error {
 		return fmt.Errorf("option %s=%q is for mode %s, and this network's is %s: leave it out, or add -o %s=%s", keyOutside, n.Outside, plan.NPTv6, n.Mode, keyMode, plan.NPTv6)
 	case n.NoHostPorts && n.Mode == plan.NAT:
 		return fmt.Errorf("option %s=\"off\" with mode %s: nothing could reach its containers; use on, or another mode", keyHostPublish, plan.NAT)
+	case n.FastPath && !routedOut(n):
+		return fmt.Errorf("option %s=%q: only addresses that are the same outside can go around the kernel; leave it out, or use -o %s=%s without --internal", keyDatapath, DatapathBPF, keyMode, plan.Routed)
+	case n.FastPath && !n.NoHostPorts:
+		return fmt.Errorf("option %s=%q with host ports, whose answers only the kernel can translate back: add -o %s=off, or leave it out", keyDatapath, DatapathBPF, keyHostPublish)
 	case n.NDP == plan.NDPOn && (n.Mode == plan.NAT || n.Internal):
 		return fmt.Errorf("option %s=%q: nobody outside sees this network's addresses; leave it out", keyNDP, n.NDP)
 	case n.Announce != "" && !routedOut(n):

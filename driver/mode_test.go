@@ -169,6 +169,17 @@ func TestModeRefuses(t *testing.T) {
 			`option ndp6.host_publish="off" with mode nat: nothing could reach its containers; use on, or another mode`,
 		},
 		{
+			"fast path behind nat", local,
+			[]string{"ndp6.datapath=bpf"},
+			`option ndp6.datapath="bpf": only addresses that are the same outside can go around the kernel; leave it out, or use -o ndp6.mode=routed without --internal`,
+		},
+		{
+			"fast path with host ports", global,
+			[]string{"ndp6.datapath=bpf"},
+			`option ndp6.datapath="bpf" with host ports, whose answers only the kernel can translate back: add -o ndp6.host_publish=off, or leave it out`,
+		},
+		{"fast path", global, []string{"ndp6.datapath=xdp"}, `option ndp6.datapath="xdp" is not right: use kernel or bpf`},
+		{
 			"nat with entries", local,
 			[]string{"ndp6.ndp=on"},
 			`option ndp6.ndp="on": nobody outside sees this network's addresses; leave it out`,

@@ -94,7 +94,7 @@ func (d *Driver) newNetwork(r *network.CreateNetworkRequest) (plan.Network, erro
 		ID: r.NetworkID, Bridge: o.bridge, Uplink: o.uplink, MTU: o.mtu, DAD: o.dad,
 		Internal: internal, NoMasquerade: o.noMasquerade, SplitDefault: !modern,
 		Open: o.open, Unguarded: o.unguarded, Isolated: o.isolated, HostICMPOnly: o.hostICMPOnly,
-		NoHostPorts: o.noHostPorts, HostBinding4: o.hostBinding4,
+		NoHostPorts: o.noHostPorts, FastPath: o.fastPath, HostBinding4: o.hostBinding4,
 		StableName: o.stableName, Follow: o.follow, Shared: d.config.Global,
 	}
 	if n.Bridge == "" {
@@ -203,7 +203,7 @@ func (d *Driver) checkHost(ctx context.Context, n plan.Network) error {
 		// A host without IPv6 may get it later; its containers reach each other.
 		d.log.WarnContext(ctx, "network has no uplink yet", "network", short(n.ID), "err", err)
 	}
-	if err := checkOutside(n, u, foreign); err != nil {
+	if err := errors.Join(checkOutside(n, u, foreign), d.checkFastPath(n)); err != nil {
 		return err
 	}
 	if !d.config.CheckSysctls {

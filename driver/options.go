@@ -37,6 +37,13 @@ const (
 	inboundOpen      = "open"      // everything
 )
 
+// What forwards the packets of published ports.
+const (
+	datapathKernel = "kernel"
+	// DatapathBPF are eBPF programs in front of the kernel.
+	DatapathBPF = "bpf"
+)
+
 // options are a network's driver options, checked.
 type options struct {
 	uplink       string
@@ -49,6 +56,7 @@ type options struct {
 	isolated     bool
 	hostICMPOnly bool
 	noHostPorts  bool
+	fastPath     bool
 	hostBinding4 netip.Addr
 	mode         plan.Mode // empty: by the pool
 	hostIPv6     netip.Addr
@@ -72,6 +80,7 @@ const (
 	keyHostIPv6     = ownPrefix + "host_ipv6"
 	keyOutside      = ownPrefix + "outside"
 	keyHostPublish  = ownPrefix + "host_publish"
+	keyDatapath     = ownPrefix + "datapath"
 	keyGatewayMode6 = "com.docker.network.bridge.gateway_mode_ipv6"
 )
 

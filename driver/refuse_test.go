@@ -28,7 +28,7 @@ func TestCreateNetworkRefuses(t *testing.T) {
 	}{
 		{
 			"unknown option", generic("ndp6.uplnk", "eth0"),
-			`option "ndp6.uplnk" is unknown: use one of ndp6.announce, ndp6.dad, ndp6.guard, ndp6.host_access, ndp6.host_ipv6, ndp6.host_publish, ndp6.inbound, ndp6.mode, ndp6.mtu, ndp6.ndp, ndp6.outside, ndp6.renumber, ndp6.stable, ndp6.uplink`,
+			`option "ndp6.uplnk" is unknown: use one of ndp6.announce, ndp6.dad, ndp6.datapath, ndp6.guard, ndp6.host_access, ndp6.host_ipv6, ndp6.host_publish, ndp6.inbound, ndp6.mode, ndp6.mtu, ndp6.ndp, ndp6.outside, ndp6.renumber, ndp6.stable, ndp6.uplink`,
 		},
 		{
 			"uplink does not exist", generic("ndp6.uplink", "eth7"),

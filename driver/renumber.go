@@ -26,6 +26,9 @@ func (d *Driver) warnings() []Warning {
 		if pool, ok := plan.Renumbered(n, d.uplinks); ok {
 			ws = append(ws, Warning{id, renumberedText(n, pool, d.uplinks.For[n.Uplink])})
 		}
+		if err := d.checkFastPath(n); err != nil {
+			ws = append(ws, Warning{id, err.Error()})
+		}
 	}
 	return ws
 }

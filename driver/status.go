@@ -50,6 +50,9 @@ type NetworkStatus struct {
 	NDP string `json:"ndp,omitempty"`
 	// Inbound is published or open; an endpoint may differ.
 	Inbound string `json:"inbound"`
+	// Datapath is bpf where the network asks for that and the kernel lets it,
+	// empty where the kernel forwards.
+	Datapath string `json:"datapath,omitempty"`
 	// Announce is prefix or endpoint where the network is announced, and
 	// Announced what of it the kernel holds for a routing daemon: its pools, or
 	// the addresses of its containers.
@@ -205,6 +208,7 @@ func (d *Driver) networkStatus(n plan.Network) NetworkStatus {
 		ID: n.ID, Bridge: n.Bridge, Pools: []PoolStatus{},
 		Mode: cmp.Or(n.Mode, plan.Routed), Reason: n.Reason,
 		UplinkOption: n.Uplink, Internal: n.Internal, Shared: n.Shared, NDP: n.NDP, Announce: n.Announce, Inbound: inbound(n.Open),
+		Datapath: d.datapath(n),
 	}
 	if !n.Internal {
 		s.Uplink = d.uplinks.For[n.Uplink].Name

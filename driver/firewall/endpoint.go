@@ -21,13 +21,17 @@ type Endpoint struct {
 	Unguarded bool         // it may send under any MAC and address
 	Isolated  bool         // its network is
 	Published []Published
+	// Stateless are published ports whose packets conntrack may see some of, and
+	// then does not understand. They are open at all its IPv6 addresses.
+	Stateless []Port
 }
 
 // Equal reports whether o is the same in all. Order matters.
 func (e Endpoint) Equal(o Endpoint) bool {
 	return e.Port == o.Port && e.Bridge == o.Bridge && e.MAC == o.MAC && slices.Equal(e.Addrs, o.Addrs) &&
 		slices.Equal(e.Elsewhere, o.Elsewhere) &&
-		e.Open == o.Open && e.Unguarded == o.Unguarded && e.Isolated == o.Isolated && slices.Equal(e.Published, o.Published)
+		e.Open == o.Open && e.Unguarded == o.Unguarded && e.Isolated == o.Isolated && slices.Equal(e.Published, o.Published) &&
+		slices.Equal(e.Stateless, o.Stateless)
 }
 
 // String returns the endpoint in one line.
@@ -49,6 +53,9 @@ func (e Endpoint) String() string {
 	}
 	for _, p := range e.Published {
 		words = append(words, "publish", p.String())
+	}
+	for _, p := range e.Stateless {
+		words = append(words, "stateless", p.String())
 	}
 	return strings.Join(words, " ")
 }
@@ -82,6 +89,13 @@ func Elements(e Endpoint) nft.Group {
 	}
 	for _, p := range e.Published {
 		g.publish(p, e.Addrs)
+	}
+	for _, p := range e.Stateless {
+		for _, a := range e.Addrs {
+			if a.Is6() {
+				g.inet("stateless6", nft.Addr(a), nft.Proto(p.Proto), nft.Port(p.Number))
+			}
+		}
 	}
 	return g.elements
 }

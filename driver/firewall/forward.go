@@ -91,6 +91,8 @@ func forwardChains(p passing, guard bool) []nft.Chain {
 			{nft.Established, p.verdict},
 			{vmap("to", nft.OutputName)},
 			unknown(nft.OutputName),
+			// What the fast path left to us is of a flow that conntrack knows in part.
+			{nft.Invalid, in("stateless6", nft.IPv6Source, nft.L4Proto, nft.SourcePort), in("uplinks", nft.OutputName), p.verdict},
 			// NAT does not know them: they would leave with the container's address.
 			drop(countInvalid, nft.Invalid),
 			drop(countInvalid, nft.Untracked, in("hidden6", nft.IPv6Source)),
@@ -114,6 +116,7 @@ func forwardChains(p passing, guard bool) []nft.Chain {
 			{nft.Is{Field: nft.L4Proto, Value: nft.Proto(1)}, nft.Goto("entering_icmp4")},
 			drop(countUnknown, nft.NamePrefix{Field: nft.InputName, Prefix: "nd-"}, notIn("own", nft.InputName)),
 			{nft.Jump("hidden")},
+			{nft.Invalid, in("stateless6", nft.IPv6Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
 			drop(countInvalid, nft.Invalid),
 			{in("pub6", nft.IPv6Destination, nft.L4Proto, nft.DestinationPort), p.verdict},
 			{in("pub4", nft.IPv4Destination, nft.L4Proto, nft.DestinationPort), p.verdict},

@@ -119,5 +119,5 @@ func endpointSets() []nft.Set {
 			nft.Set{Name: "relay" + f.suffix + "_any", Type: port},              //
 		)
 	}
-	return sets
+	return append(sets, nft.Set{Name: "stateless6", Type: []nft.Type{nft.IPv6Type, nft.ProtoType, nft.PortType}}) // see Endpoint.Stateless
 }

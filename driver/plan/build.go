@@ -93,6 +93,7 @@ func Shared(networks []Network, up Uplinks) Host {
 	for _, r := range responders {
 		host.Add("", r)
 	}
+	host.Add("", fastLinks(networks, up)...)
 	host.Policy.Uplinks = slices.Sorted(maps.Keys(uplinks))
 	return host
 }
@@ -175,6 +176,9 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 	}
 	all := Addresses(n, e, up)
 	host.Add(e.ID, veth, rules(n, e, AddrsOf(all)))
+	if f, ok := fastPort(n, e, AddrsOf(all)); ok {
+		host.Add(e.ID, f)
+	}
 	u := up.For[n.Uplink]
 	for _, a := range all {
 		addr := a.Addr()
@@ -204,5 +208,6 @@ func rules(n Network, e Endpoint, addrs []netip.Addr) Rules {
 	return Rules{ID: e.ID, Endpoint: firewall.Endpoint{
 		Port: e.HostSide(), Bridge: n.Bridge, MAC: e.MAC, Addrs: addrs, Elsewhere: e.Elsewhere,
 		Open: e.Open, Unguarded: n.Unguarded, Isolated: n.Isolated, Published: e.Published,
+		Stateless: fastPorts(n, e),
 	}}
 }

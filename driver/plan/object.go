@@ -23,11 +23,11 @@ type Kind int
 // port, so that the first packet from outside needs no solicitation on the
 // bridge, and so do the firewall's rules. The neighbor goes after the rules: the
 // flows of its address are forgotten with it, and nothing may begin another. An
-// address inside comes when its packets can pass. A proxy entry and what is
-// announced come last and go first: the router may send as soon as it knows. The
-// responder is asked before the proxy entries and drops what it has no target
-// for: it comes with those for the entries that are there, and a target before
-// its entry.
+// address inside comes when its packets can pass, and the fast path when all that
+// it goes around is there. A proxy entry and what is announced come last and go
+// first: the router may send as soon as it knows. The responder is asked before
+// the proxy entries and drops what it has no target for: it comes with those for
+// the entries that are there, and a target before its entry.
 const (
 	KindSysctl Kind = iota
 	KindBridge
@@ -38,6 +38,8 @@ const (
 	KindRules
 	KindVeth
 	KindInside
+	KindFastPort
+	KindFastLink
 	KindResponder
 	KindTarget
 	KindProxy
@@ -55,7 +57,10 @@ func Kinds() []Kind {
 
 // String is the kind's name in metrics.
 func (k Kind) String() string {
-	return [...]string{"sysctl", "bridge", "address", "route", "peer_route", "neighbor", "rules", "veth", "inside", "responder", "target", "proxy", "announced"}[k]
+	return [...]string{
+		"sysctl", "bridge", "address", "route", "peer_route", "neighbor", "rules", "veth", "inside", "fast_port", "fast_link",
+		"responder", "target", "proxy", "announced",
+	}[k]
 }
 
 // A Key is the identity of an object: two objects with one key cannot both exist.
@@ -78,6 +83,8 @@ func On(o Object) string {
 		return o.Master
 	case Announced:
 		return o.Link
+	case FastPort:
+		return o.Bridge
 	}
 	return ""
 }

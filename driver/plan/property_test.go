@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/netutil/inet"
 )
@@ -29,6 +30,8 @@ func drawRecords(t *rapid.T) records {
 			NoMasquerade: rapid.Bool().Draw(t, "no masquerade"),
 			Follow:       rapid.Bool().Draw(t, "follow"),
 			Shared:       rapid.Bool().Draw(t, "shared"),
+			Mode:         rapid.SampledFrom([]plan.Mode{"", plan.Routed, plan.NPTv6}).Draw(t, "mode"),
+			FastPath:     rapid.Bool().Draw(t, "fast path"),
 			Announce:     rapid.SampledFrom([]string{"", plan.AnnouncePrefix, plan.AnnounceEndpoint}).Draw(t, "announce"),
 			Pools:        []plan.Pool{{Prefix: netip.MustParsePrefix(fmt.Sprintf("2001:db8:0:0:%x::/80", i+1)), Gateway: fe80}},
 		}
@@ -43,6 +46,9 @@ func drawRecords(t *rapid.T) records {
 			}
 			if rapid.Bool().Draw(t, "withdrawn") {
 				e.Withdrawn = e.Addrs
+			}
+			if rapid.Bool().Draw(t, "published") {
+				e.Published = []firewall.Published{{Proto: 6, Port: 80, HostAddr: netip.IPv6Unspecified(), Direct: true}}
 			}
 			if rapid.Bool().Draw(t, "placed") {
 				e.Placed, e.Sandbox = true, "/run/docker/netns/"+e.ID
@@ -169,7 +175,7 @@ func TestOwners(t *testing.T) {
 		r := drawRecords(t)
 		for _, o := range r.plan().Objects {
 			kind := o.Key().Kind
-			shared := kind == plan.KindSysctl || kind == plan.KindResponder
+			shared := kind == plan.KindSysctl || kind == plan.KindResponder || kind == plan.KindFastLink
 			known := slices.ContainsFunc(r.networks, func(n plan.Network) bool { return n.ID == o.Owner }) ||
 				slices.ContainsFunc(r.endpoints, func(e plan.Endpoint) bool { return e.ID == o.Owner })
 			if shared != (o.Owner == "") || !shared && !known {

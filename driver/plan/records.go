@@ -63,6 +63,9 @@ type Network struct {
 	// Follow gives containers addresses in each global prefix that the uplink
 	// has on its link, as it comes and goes. Else only a warning says so.
 	Follow bool `json:"follow,omitempty"`
+	// FastPath forwards published ports in front of the kernel. It is for routed
+	// networks without host ports.
+	FastPath bool `json:"fast_path,omitempty"`
 	// StableName gives each container a second address, derived from its name.
 	StableName bool `json:"stable_name,omitempty"`
 	// SplitDefault is set where Docker (before 28) installs no IPv6 default

@@ -83,6 +83,9 @@ type HostCounts struct {
 	RuleRepairs uint64
 	// PrefixChanges is how often an uplink that was known had other on-link prefixes.
 	PrefixChanges uint64
+	// Forwarded are the packets that the fast path forwarded, "entered" and
+	// "left", nil where there is none.
+	Forwarded map[string]uint64
 	// Uplinks are those of networks, in the order of their names.
 	Uplinks []UplinkCounts
 }
@@ -119,6 +122,8 @@ func (h *Host) Counts() (HostCounts, error) {
 		at(link).Proxies = n
 	}
 	var errs []error
+	forwarded, err := h.hasteners.counts()
+	c.Forwarded, errs = forwarded, append(errs, err)
 	for _, name := range slices.Sorted(maps.Keys(uplinks)) {
 		u := uplinks[name]
 		var err error

@@ -297,6 +297,9 @@ func (h *Host) has(look look) (bool, error) {
 	if same, err := h.responders.same(); err != nil || !same {
 		return false, err
 	}
+	if same, err := h.hasteners.same(); err != nil || !same {
+		return false, err
+	}
 	entries, err := h.conn.Proxies(h.entries)
 	h.entries = entries
 	return err == nil && h.expected.holds(entries), err

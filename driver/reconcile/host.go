@@ -49,6 +49,8 @@ type Host struct {
 	departures *departures
 	// responders answer in front of the kernel.
 	responders *responders
+	// hasteners forward in front of it.
+	hasteners *hasteners
 
 	ruleRepairs, prefixChanges atomic.Uint64
 
@@ -115,7 +117,8 @@ func NewHost(c HostConfig) (*Host, error) {
 		log: c.Log, conn: c.Conn, rules: c.Rules, legacy: c.Legacy, speaker: c.Speaker,
 		ledger: c.Ledger, checkOnly: c.CheckSysctls, routeProtocol: cmp.Or(c.RouteProtocol, plan.Protocol),
 		recorded: c.Uplinks, expected: newExpected(), insides: insides{set: make(map[plan.Key]plan.Inside)}, responders: responders,
-		changes: changes, last: last, silent: make(map[string]bool), departures: newDepartures(c.Log),
+		hasteners: newHasteners(c.Log, c.Conn), departures: newDepartures(c.Log),
+		changes: changes, last: last, silent: make(map[string]bool),
 	}
 	if c.Firewalld {
 		h.zone = &zone{log: c.Log}
@@ -127,7 +130,7 @@ func NewHost(c HostConfig) (*Host, error) {
 // What is in the kernel stays.
 func (h *Host) Close() error {
 	h.departures.awaitAll()
-	return h.responders.close()
+	return errors.Join(h.responders.close(), h.hasteners.close())
 }
 
 // Refresh implements Kernel.
@@ -217,6 +220,10 @@ func (h *Host) Apply(op plan.Op) error {
 		return h.setResponder(o)
 	case plan.Target:
 		return h.responders.add(o)
+	case plan.FastLink:
+		return h.hasteners.setLink(o)
+	case plan.FastPort:
+		return h.hasteners.setPort(o)
 	}
 	return fmt.Errorf("no way to apply a %T", op.Object)
 }
@@ -338,6 +345,10 @@ func (h *Host) remove(object plan.Object) error {
 		return h.expected.change(func() error { return h.responders.remove(l.Index, o.Link) }, func() {})
 	case plan.Target:
 		return h.responders.delete(o)
+	case plan.FastLink:
+		return h.hasteners.removeLink(o)
+	case plan.FastPort:
+		return h.hasteners.removePort(o)
 	}
 	return fmt.Errorf("no way to remove a %T", object)
 }

@@ -42,6 +42,9 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 	if err := h.responders.observe(snapshot, have, want); err != nil {
 		return plan.Host{}, err
 	}
+	if err := h.hasteners.observe(snapshot, have, want); err != nil {
+		return plan.Host{}, err
+	}
 	if err := h.observeSysctls(have, want); err != nil {
 		return plan.Host{}, err
 	}

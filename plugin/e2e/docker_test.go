@@ -68,6 +68,7 @@ func outages() []scenario {
 		{name: "plugin late", run: pluginLate},
 		{name: "engine restarted", run: engineRestarted},
 		{name: "host reboots", run: hostReboots},
+		{name: "fast path goes on", run: fastPathGoesOn},
 	}
 }
 
@@ -81,6 +82,7 @@ func firewallScenarios() []scenario {
 		{name: "inbound option", run: inboundOption, once: true},
 		{name: "stale flow", run: staleFlow, once: true},
 		{name: "window", run: window, once: true},
+		{name: "fast path", run: fastPath},
 		{name: "neighbors", run: neighbors, once: true},
 		{name: "networks", run: networks},
 		{name: "Docker's bridge", run: dockerBridge},

@@ -231,24 +231,28 @@ func (s *swarm) pools(on *bed) {
 }
 
 // calls is how many calls of a method the plugin on the host has answered.
-func (b *bed) calls(method string) (calls int, err error) {
+func (b *bed) calls(method string) (int, error) {
+	return b.counted(`ndp6_docker_calls_total\{method="` + method + `",result="\w+"\}`)
+}
+
+// counted is the sum of the series of the plugin's metrics that a pattern fits.
+func (b *bed) counted(series string) (sum int, err error) {
 	_, metrics, err := b.host.Call(b.ctx(), stateDir+"/admin.sock", http.MethodGet, "/metrics", http.NoBody)
 	if err != nil {
 		return 0, err
 	}
-	line := regexp.MustCompile(`(?m)^ndp6_docker_calls_total\{method="` + method + `",result="\w+"\} (\d+)$`)
-	found := line.FindAllStringSubmatch(metrics, -1)
+	found := regexp.MustCompile(`(?m)^`+series+` (\d+)$`).FindAllStringSubmatch(metrics, -1)
 	if len(found) == 0 {
-		return 0, fmt.Errorf("no calls of %s are counted on %s:\n%s", method, b.host.Name, metrics)
+		return 0, fmt.Errorf("nothing like %s is counted on %s:\n%s", series, b.host.Name, metrics)
 	}
 	for _, m := range found {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			return 0, err
 		}
-		calls += n
+		sum += n
 	}
-	return calls, nil
+	return sum, nil
 }
 
 // nothingOn wants no network or container of ours on a node.

@@ -100,6 +100,7 @@ func ofUplinks(s Snapshot) []exposition.Family {
 		by(counter("ndp6_uplink_solicitations_received_total", "Neighbor solicitations that the kernel received on the uplink.", "uplink"), asked),
 		by(counter("ndp6_uplink_advertisements_sent_total", "Neighbor advertisements that the kernel answered with on the uplink, for containers and the host.", "uplink"), answered),
 		responders(s), answers(s), drops(s),
+		by(counter("ndp6_fastpath_packets_total", "Packets that the programs of ndp6.datapath=bpf forwarded, those that entered containers and those that left them.", "direction"), s.Host.Forwarded),
 		only(counter("ndp6_uplink_prefix_changes_total", "How often an uplink's on-link prefixes changed."), s.Host.PrefixChanges),
 		by(counter("ndp6_announcements_total", "Unsolicited advertisements, three for an address that comes to the uplink.", "result"),
 			map[string]uint64{"sent": s.Speaker.Announced, "error": s.Speaker.AnnounceErrors}),

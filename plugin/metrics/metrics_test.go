@@ -58,7 +58,7 @@ func full() metrics.Snapshot {
 			},
 		},
 		Host: reconcile.HostCounts{
-			RuleRepairs: 16, PrefixChanges: 17,
+			RuleRepairs: 16, PrefixChanges: 17, Forwarded: map[string]uint64{"entered": 34, "left": 35},
 			Uplinks: []reconcile.UplinkCounts{
 				{Name: "eth0", Ready: true, Proxies: 18, Discovery: kernel.Discovery{Solicitations: 19, Advertisements: 20}, Responder: &responder.Counts{
 					Answers: map[string]uint64{"multicast": 31, "unicast": 32}, Drops: map[string]uint64{"unassigned": 33},

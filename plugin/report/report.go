@@ -65,6 +65,9 @@ func writeNetwork(b *strings.Builder, n driver.NetworkStatus) {
 	if n.Shared {
 		text += ", shared in a swarm"
 	}
+	if n.Datapath == driver.DatapathBPF {
+		text += ", fast path"
+	}
 	switch n.Announce {
 	case plan.AnnouncePrefix:
 		text += ", " + Count(len(n.Announced), "prefix", "prefixes") + " announced"

@@ -25,6 +25,7 @@ const (
 	pathPlain  = "no rules"
 	pathAlone  = "ndp6, no Docker" // no foreign rules
 	pathNDP6   = "ndp6"            // beside a Docker bridge with a container
+	pathFast   = "ndp6 fast path"  // on the same host, in front of all rules
 	pathNAT    = "ndp6 nat"        // on the same host, a port of the host
 	pathNPT    = "ndp6 nptv6"      // on the same host, under another prefix
 	pathBeside = "Docker beside"   // that container
@@ -88,7 +89,7 @@ func (b *bench) beside(ctx context.Context, number int) ([]*path, func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	networks := map[string]network{pathNDP6: routed(number), pathNAT: nat(number), pathNPT: nptv6(number)}
+	networks := map[string]network{pathNDP6: routed(number), pathFast: fast(number), pathNAT: nat(number), pathNPT: nptv6(number)}
 	own := &path{name: pathBeside}
 	var paths []*path
 	for _, name := range slices.Sorted(maps.Keys(networks)) {

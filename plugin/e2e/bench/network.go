@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 
 	"github.com/ndp6/ndp6/driver/firewall"
+	"github.com/ndp6/ndp6/netutil/fastpath"
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/netns"
 	"github.com/ndp6/ndp6/netutil/nft"
@@ -20,6 +22,7 @@ type network struct {
 	target    netip.AddrPort     // what leads there
 	container string             // ends the names of the container and of its port of the bridge
 	number    int                // of the container in the lab
+	fast      bool               // its port is forwarded by the fast path
 }
 
 // newNetwork is one whose mode is still to be chosen.
@@ -36,6 +39,13 @@ func newNetwork(number int, name string, pool netip.Prefix) network {
 func routed(number int) network {
 	n := newNetwork(100+number, "routed", pool(number))
 	n.published.HostPort = load.Port
+	return n
+}
+
+// fast has it at its own address only, which the fast path forwards to.
+func fast(number int) network {
+	n := newNetwork(40+number, "fast", fastPool(number))
+	n.fast = true
 	return n
 }
 
@@ -131,6 +141,52 @@ func (b *bench) protect(host *lab.Node, networks ...network) error {
 	}
 	ruleset := firewall.Build(policy)
 	ruleset.Groups = groups
-	_, err = rules.Ensure(ruleset)
-	return err
+	if _, err := rules.Ensure(ruleset); err != nil {
+		return err
+	}
+	for _, n := range networks {
+		if !n.fast {
+			continue
+		}
+		if err := netns.Do(host.NetNS(), func() error { return b.hasten(n, policy) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hasten has the fast path forward for the container of a network, on the host
+// whose namespace the calling thread is in.
+func (b *bench) hasten(n network, policy firewall.Policy) error {
+	path, err := fastpath.New()
+	if err != nil {
+		return err
+	}
+	b.later(path.Close)
+	links := make(map[string]*net.Interface)
+	for _, name := range []string{"eth0", n.port(), n.Bridge} {
+		if links[name], err = net.InterfaceByName(name); err != nil {
+			return err
+		}
+	}
+	mac, err := inet.ParseMAC(n.mac())
+	if err != nil {
+		return err
+	}
+	bridge := links[n.Bridge]
+	e := fastpath.Endpoint{Port: links[n.port()].Index, Bridge: bridge.Index, MAC: mac, Gateway: inet.MAC(bridge.HardwareAddr)}
+	for _, proto := range []uint8{6, 17} {
+		e.Ports = append(e.Ports, fastpath.Port{Proto: proto, Number: load.Port})
+	}
+	var pools []netip.Prefix
+	for _, n := range policy.Networks {
+		pools = append(pools, n.Pools...)
+	}
+	if err := path.SetPools(pools); err != nil {
+		return err
+	}
+	if err := path.Put(e, containerAddr(n.Pools[0])); err != nil {
+		return err
+	}
+	return path.AttachUplink(links["eth0"].Index)
 }

@@ -65,8 +65,11 @@ func parts() []part {
 		},
 		{
 			"path", "From the router to a container",
-			[]string{"A router, a host and a container in namespaces of their own, with veth links between them; senders and receivers have " +
-				"the CPUs for themselves. Rates are by CPU time. Each row is a host of its own but for those that name ndp6 beside another."},
+			[]string{
+				"A router, a host and a container in namespaces of their own, with veth links between them; senders and receivers have " +
+					"the CPUs for themselves. Rates are by CPU time. Each row is a host of its own but for those that name ndp6 beside another.",
+				"`ndp6 fast path` is a network with `-o ndp6.datapath=bpf` ([datapath.md](../datapath.md)) on the host of `ndp6`, beside a Docker.",
+			},
 			measurePaths,
 		},
 		{

@@ -52,6 +52,12 @@ func outside(number int) netip.Prefix {
 	return netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d:b::/64", number))
 }
 
+// fastPool is the prefix of the containers of a host that the fast path serves,
+// which the router routes there.
+func fastPool(number int) netip.Prefix {
+	return netip.MustParsePrefix(fmt.Sprintf("2001:db8:%d:c::/64", number))
+}
+
 // containerAddr is that of the first container with addresses of a prefix.
 func containerAddr(prefix netip.Prefix) netip.Addr { return prefix.Addr().Next().Next() }
 
@@ -68,6 +74,7 @@ func (b *bench) wire(ctx context.Context, n *lab.Node, number int) error {
 		fmt.Sprintf("addr add %s/64 dev %s nodad", host.Prev(), link),
 		fmt.Sprintf("route add %s via %s", pool(number), host),
 		fmt.Sprintf("route add %s via %s", outside(number), host),
+		fmt.Sprintf("route add %s via %s", fastPool(number), host),
 	); err != nil {
 		return err
 	}

@@ -1,0 +1,313 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/ndp6/ndp6/driver/plan"
+	"github.com/ndp6/ndp6/driver/uplink"
+	"github.com/ndp6/ndp6/netutil/fastpath"
+	"github.com/ndp6/ndp6/netutil/kernel"
+)
+
+// hasteners forward for endpoints in front of the kernel. There is one path for
+// all of them, which is loaded when the first wants it.
+type hasteners struct {
+	log  *slog.Logger
+	conn *kernel.Conn
+
+	lookOnce sync.Once
+	lacking  error // why there can be none; read it through available
+
+	mu   sync.Mutex
+	path *fastpath.Path
+	// dead are the links that have the path of an earlier process, nil before
+	// they were looked for.
+	dead map[int]bool
+	// links and ports are what was set, by the link's name and the endpoint.
+	links map[string]fastLink
+	ports map[string]fastPort
+	// owners are the endpoints of addresses. One that leaves late must not take
+	// an address that another has by now.
+	owners map[netip.Addr]string
+}
+
+type fastLink struct {
+	plan.FastLink
+
+	index int
+}
+
+type fastPort struct {
+	plan.FastPort
+
+	index int // of the host side
+}
+
+func newHasteners(log *slog.Logger, conn *kernel.Conn) *hasteners {
+	return &hasteners{
+		log: log, conn: conn,
+		links: make(map[string]fastLink), ports: make(map[string]fastPort), owners: make(map[netip.Addr]string),
+	}
+}
+
+// available says why the kernel has no fast path, nil if it has.
+func (f *hasteners) available() error {
+	f.lookOnce.Do(func() { f.lacking = fastpath.Available() })
+	return f.lacking
+}
+
+func (f *hasteners) lacks() bool { return f.available() != nil }
+
+// observe adds what is there. Where the kernel has no fast path, and forwards by
+// itself, all that is wanted is as good as there.
+func (f *hasteners) observe(s uplink.Snapshot, have, want plan.Host) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.findDead(s, have); err != nil {
+		return err
+	}
+	index := make(map[string]int)
+	for _, l := range s.Links {
+		index[l.Name] = l.Index
+	}
+	for _, o := range want.Objects {
+		switch o := o.Object.(type) {
+		case plan.FastLink:
+			if f.lacks() {
+				have.Add("", o)
+			}
+		case plan.FastPort:
+			// Nobody could make the link again.
+			if index[o.Port] == 0 || f.lacks() {
+				have.Add(o.ID, o)
+			}
+		}
+	}
+	for name, l := range f.links {
+		if attached, err := f.there(f.path.UplinkAttached, index[name], l.index); err != nil {
+			return err
+		} else if attached {
+			have.Add("", l.FastLink)
+		}
+	}
+	for id, p := range f.ports {
+		if attached, err := f.there(f.path.PortAttached, index[p.Port], p.index); err != nil {
+			return err
+		} else if attached {
+			have.Add(id, p.FastPort)
+		}
+	}
+	return nil
+}
+
+// there reports whether the path is on the link that has a name now, which may
+// be another than the one that had it.
+func (f *hasteners) there(attached func(int) (bool, error), now, was int) (bool, error) {
+	if now != was {
+		return false, nil
+	}
+	return attached(was)
+}
+
+// findDead adds what an earlier process left, so that it goes or is replaced.
+// Whoever calls holds mu.
+func (f *hasteners) findDead(s uplink.Snapshot, have plan.Host) error {
+	if f.dead == nil {
+		links, err := fastpath.Links()
+		if err != nil {
+			return err
+		}
+		f.dead = make(map[int]bool)
+		for _, index := range links {
+			f.dead[index] = true
+		}
+	}
+	for _, l := range s.Links {
+		if !f.dead[l.Index] {
+			continue
+		}
+		if id, ok := strings.CutPrefix(l.Alias, plan.AliasEndpoint); ok {
+			have.Add(id, plan.FastPort{ID: id, Port: l.Name})
+		} else {
+			have.Add("", plan.FastLink{Link: l.Name})
+		}
+	}
+	return nil
+}
+
+// load returns the path, nil where the kernel has none. Whoever calls holds mu.
+func (f *hasteners) load() (*fastpath.Path, error) {
+	if f.path != nil || f.lacks() {
+		return f.path, nil
+	}
+	var err error
+	f.path, err = fastpath.New()
+	return f.path, err
+}
+
+// setLink has the path take what enters by an uplink.
+func (f *hasteners) setLink(l plan.FastLink) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	path, err := f.load()
+	if path == nil {
+		return errors.Join(err, f.removeDead(l.Link))
+	}
+	link, err := f.conn.Link(l.Link)
+	if err != nil {
+		return err
+	}
+	if link.MAC.IsZero() {
+		return fmt.Errorf("fast path of uplink %s: %w, and the kernel forwards there", l.Link, errNoEthernet)
+	}
+	if err := path.SetPools(l.Pools); err != nil {
+		return err
+	}
+	if err := path.AttachUplink(link.Index); err != nil {
+		return fmt.Errorf("uplink %s: %w", l.Link, err)
+	}
+	delete(f.dead, link.Index)
+	f.links[l.Link] = fastLink{l, link.Index}
+	return nil
+}
+
+// setPort has the path forward for an endpoint.
+func (f *hasteners) setPort(p plan.FastPort) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	path, err := f.load()
+	if path == nil {
+		return errors.Join(err, f.removeDead(p.Port))
+	}
+	port, err := f.conn.Link(p.Port)
+	if err != nil {
+		return err
+	}
+	bridge, err := f.conn.Link(p.Bridge)
+	if err != nil {
+		return err
+	}
+	if err := f.conn.SetForwarding(p.Port, p.MAC); err != nil {
+		return err
+	}
+	if err := f.forget(f.ports[p.ID].FastPort, p.Addrs); err != nil {
+		return err
+	}
+	e := fastpath.Endpoint{Port: port.Index, Bridge: bridge.Index, MAC: p.MAC, Gateway: p.Gateway}
+	for _, open := range p.Ports {
+		e.Ports = append(e.Ports, fastpath.Port{Proto: open.Proto, Number: open.Number})
+	}
+	if err := path.Put(e, p.Addrs...); err != nil {
+		return fmt.Errorf("endpoint %s: %w", p.ID, err)
+	}
+	delete(f.dead, port.Index)
+	f.ports[p.ID] = fastPort{p, port.Index}
+	for _, a := range p.Addrs {
+		f.owners[a] = p.ID
+	}
+	return nil
+}
+
+// forget ends what the path does for the addresses of an endpoint that are not
+// among those to keep. Whoever calls holds mu.
+func (f *hasteners) forget(p plan.FastPort, keep []netip.Addr) error {
+	for _, a := range p.Addrs {
+		if f.owners[a] != p.ID || slices.Contains(keep, a) {
+			continue
+		}
+		if err := f.path.Remove(a); err != nil {
+			return err
+		}
+		delete(f.owners, a)
+	}
+	return nil
+}
+
+// removeLink ends what the path does on an uplink, whichever process began it.
+func (f *hasteners) removeLink(l plan.FastLink) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	set, ok := f.links[l.Link]
+	if ok {
+		if err := f.path.DetachUplink(set.index); err != nil {
+			return err
+		}
+		delete(f.links, l.Link)
+		return nil
+	}
+	return f.removeDead(l.Link)
+}
+
+// removePort does so for an endpoint.
+func (f *hasteners) removePort(p plan.FastPort) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	set, ok := f.ports[p.ID]
+	if !ok {
+		return f.removeDead(p.Port)
+	}
+	if err := f.forget(set.FastPort, nil); err != nil {
+		return err
+	}
+	if err := f.path.DetachPort(set.index); err != nil {
+		return err
+	}
+	delete(f.ports, p.ID)
+	return nil
+}
+
+// removeDead ends what an earlier process began on a link. Whoever calls holds mu.
+func (f *hasteners) removeDead(name string) error {
+	link, err := f.conn.Link(name)
+	if errors.Is(err, kernel.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = fastpath.Detach(link.Index)
+	}
+	if err == nil {
+		delete(f.dead, link.Index)
+	}
+	return err
+}
+
+// same reports whether the path is on all uplinks where it was put.
+func (f *hasteners) same() (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range f.links {
+		if attached, err := f.path.UplinkAttached(l.index); err != nil || !attached {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// counts returns how many packets were forwarded.
+func (f *hasteners) counts() (map[string]uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.path == nil {
+		return nil, nil
+	}
+	return f.path.Counts()
+}
+
+// close leaves the path where it is, forwarding.
+func (f *hasteners) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.path == nil {
+		return nil
+	}
+	return f.path.Close()
+}
+
+// FastPath says why the kernel has no fast path, nil if it has.
+func (h *Host) FastPath() error { return h.hasteners.available() }
