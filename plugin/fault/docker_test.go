@@ -33,7 +33,8 @@ type docker struct {
 	// crossed has the calls' errors, which are Docker's to handle.
 	crossed []string
 
-	made     int // containers and networks so far
+	options  map[string]string // of networks
+	made     int               // containers and networks so far
 	network  string
 	pools    []pool
 	endpoint string
@@ -124,7 +125,7 @@ func (d *docker) createNetwork() error {
 		NetworkID: id,
 		Options: map[string]any{
 			"com.docker.network.enable_ipv4": true, "com.docker.network.enable_ipv6": true,
-			"com.docker.network.generic": map[string]string{},
+			"com.docker.network.generic": d.options,
 		},
 		IPv4Data: v4, IPv6Data: v6,
 	}, nil); err != nil {

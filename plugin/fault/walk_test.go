@@ -42,15 +42,19 @@ func TestWalk(t *testing.T) {
 	t.Logf("%d fault points walked", points)
 }
 
-// everyWalk walks with every fault, and with both ways to answer: every point
-// where the kernel answers by itself, and some where a program does, as most
+// everyWalk walks with every fault, and with both ways to answer and to forward:
+// every point where the kernel does both, and some where programs do, as most
 // operations are the same there.
 func everyWalk(t *testing.T, walk func(t *testing.T, b *bed, f fault, stride int)) {
 	t.Helper()
 	for _, w := range []struct {
 		answering plan.Answering
+		options   map[string]string
 		stride    int
-	}{{plan.AnswerKernel, 1}, {plan.AnswerBPF, 5}} {
+	}{
+		{plan.AnswerKernel, nil, 1},
+		{plan.AnswerBPF, map[string]string{"ndp6.datapath": "bpf", "ndp6.host_publish": "off"}, 5},
+	} {
 		faults := everyFault
 		if testing.Short() && w.answering != plan.AnswerKernel {
 			faults = everyFault[3:]
@@ -58,7 +62,7 @@ func everyWalk(t *testing.T, walk func(t *testing.T, b *bed, f fault, stride int
 		for _, f := range faults {
 			t.Run(string(w.answering)+"/"+f.name, func(t *testing.T) {
 				b := newBed(t)
-				b.answering = w.answering
+				b.answering, b.options = w.answering, w.options
 				walk(t, b, f, w.stride*stride())
 			})
 		}
@@ -77,6 +81,7 @@ func stride() int {
 type bed struct {
 	dir, host, sandbox string
 	answering          plan.Answering
+	options            map[string]string // of networks
 	before             []string
 }
 
@@ -108,7 +113,7 @@ func (b *bed) live(t *testing.T, f fault, at int) (hit string) {
 	t.Helper()
 	p := b.start(t)
 	defer func() { p.end() }()
-	d := &docker{tb: t, host: b.host, sandbox: b.sandbox}
+	d := &docker{tb: t, host: b.host, sandbox: b.sandbox, options: b.options}
 	d.post = func(method, body string) (int, string) {
 		status, answer := p.post(method, body)
 		if p.faults.killed() {
