@@ -82,6 +82,7 @@ func firewallScenarios() []scenario {
 		{name: "inbound option", run: inboundOption, once: true},
 		{name: "stale flow", run: staleFlow, once: true},
 		{name: "window", run: window, once: true},
+		{name: "window of the fast path", run: fastWindow, once: true},
 		{name: "fast path", run: fastPath},
 		{name: "neighbors", run: neighbors, once: true},
 		{name: "networks", run: networks},

@@ -24,6 +24,8 @@ func portSweep(b *bed) {
 	p.start("closed", "n", ports)
 	p.start("open", "m", ports)
 	p.start("in-open", "m", ports, "-p", "8082:80")
+	b.network("fast", strings.Fields("--subnet 2001:db8:1:0:c::/80 "+fastPathOptions)...)
+	p.start("fast", "fast", ports, "-p", "8083:443")
 	for _, tt := range []struct {
 		name string
 		addr netip.Addr
@@ -32,6 +34,7 @@ func portSweep(b *bed) {
 	}{
 		{"two published", p.addrs["c1"], []uint16{80, 65535}, false},
 		{"none published", p.addrs["closed"], nil, false},
+		{"one published, in front of the kernel", p.addrs["fast"], []uint16{443}, false},
 		{"open network", p.addrs["open"], all, true},
 	} {
 		got, err := b.Outside.Scan(b.ctx(), tt.addr, 2)

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
@@ -12,10 +13,16 @@ import (
 // every millisecond, from outside, and by a neighbor that knows the host's MAC
 // and so needs no answer to find the way. At every second time the container
 // publishes nothing.
-func window(b *bed) {
+func window(b *bed) { b.window() }
+
+// fastWindow is window where published ports are in front of the kernel.
+func fastWindow(b *bed) { b.window(strings.Fields(fastPathOptions)...) }
+
+func (b *bed) window(options ...string) {
+	b.Helper()
 	const cycles = 100
 	const mac = "02:42:aa:bb:cc:22"
-	b.network("n", "--subnet", pool, "-o", "ndp6.dad=off")
+	b.network("n", append([]string{"--subnet", pool, "-o", "ndp6.dad=off"}, options...)...)
 	first := b.web("c1", "n", "--mac-address", mac)
 	b.docker("rm", "-f", "c1")
 	b.ok(b.neighbor.IP(b.ctx(), fmt.Sprintf("neigh replace %s lladdr %s nud permanent dev eth0", first.addr, lab.MAC(hostNumber))))
