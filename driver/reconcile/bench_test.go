@@ -46,7 +46,13 @@ func (a addressing) endpoint(i int) plan.Endpoint {
 // the fixture most and a Sync nothing.
 func crowd(tb testing.TB, n *node, a addressing, size int) {
 	tb.Helper()
-	n.networks = []plan.Network{web}
+	crowdOn(tb, n, web, a, size)
+}
+
+// crowdOn is crowd with another network, whose id and pools are those of web.
+func crowdOn(tb testing.TB, n *node, network plan.Network, a addressing, size int) {
+	tb.Helper()
+	n.networks = []plan.Network{network}
 	for i := range size {
 		e := a.endpoint(i + 1)
 		n.endpoints[e.ID] = e

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -78,6 +79,41 @@ func TestAnnouncedRoutes(t *testing.T) {
 			same.stop(t)
 			expectHost(t, before)
 		})
+	}
+}
+
+// T14 of the design: a host announces each of many addresses.
+func TestManyAnnounced(t *testing.T) {
+	const addresses, limit = 10_000, 20 * time.Second
+	enter(t)
+	n := newNode(t, memory{})
+	announced := web
+	announced.Announce = plan.AnnounceEndpoint
+	begin := time.Now()
+	crowdOn(t, n, announced, packed, addresses)
+	took := time.Since(begin)
+	routes := func() int { return strings.Count(marked(t, "166")+"\n", " metric ") }
+	if got := routes(); got != addresses {
+		t.Errorf("%d routes, want %d", got, addresses)
+	}
+	begin = time.Now()
+	n.pass(t)
+	next := time.Since(begin)
+	begin = time.Now()
+	left := packed.endpoint(7)
+	left.Joined = false
+	n.sync(t, left)
+	t.Logf("%d addresses: first pass %s, next %s; one withdrawn after %s", addresses, took, next, time.Since(begin))
+	if got := routes(); got != addresses-1 {
+		t.Errorf("%d routes when a container left, want %d", got, addresses-1)
+	}
+	if took > limit {
+		t.Errorf("%d addresses took %s, want %s at most", addresses, took, limit)
+	}
+	clear(n.endpoints)
+	n.pass(t)
+	if got := routes(); got != 0 {
+		t.Errorf("%d routes for nobody", got)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/ndp6/ndp6/plugin/cluster"
 )
 
 // etcdAt is where the router has an etcd.
@@ -22,11 +24,15 @@ func sharedBase(b *bed) {
 	etcd, err := b.Router.StartEtcd(b.ctx(), etcdAt)
 	b.ok(err)
 	defer func() { b.ok(etcd.Close()) }()
-	b.restartWith(inCluster("first")...)
+	b.restartWith(inCluster()...)
 	defer b.liveRestore()()
-	b.elsewhere(secondHost, func(second *bed) { second.settings = inCluster("second") }, func(second *bed) {
+	b.elsewhere(secondHost, func(second *bed) { second.settings = inCluster() }, func(second *bed) {
 		const base = "ndp6.base=2001:db8:1::/64"
 		b.network("web", "--ipam-opt", base)
+		// The hosts of the lab are copies of one machine.
+		create := []string{"network", "create", "-d", "ndp6", "--ipam-driver", "ndp6", "--ipv6", "--ipam-opt", base}
+		second.refused([]string{"has the id", "at " + b.host.Addr(), "systemd-machine-id-setup"}, append(create, "web")...)
+		second.restartWith(inCluster("--host-id=second")...)
 		second.network("web", "--ipam-opt", base)
 		c, d := b.echo("c1", "web"), second.echo("d1", "web")
 		from, err := second.host.Sandbox(b.ctx(), "d1")
@@ -47,8 +53,12 @@ func sharedBase(b *bed) {
 			b.ok(err)
 			b.watched(name, c, w, event)
 		}
-		undisturbed("plugin killed and started", func() {
+		undisturbed("plugin killed, its lease ends, and started", func() {
 			b.ok(b.host.StopPlugin(b.ctx(), "KILL"))
+			time.Sleep(30 * time.Second) // What is tested.
+			if p := second.status().Cluster.Peers; len(p) != 1 || p[0].State != cluster.Answering {
+				b.Errorf("peers are %+v, want one that answers on the link", p)
+			}
 			b.startPlugin()
 		})
 		undisturbed("etcd away for a minute", func() {
@@ -57,7 +67,7 @@ func sharedBase(b *bed) {
 			late := b.web("late", "web")
 			b.reach(b.Outside, late, late.addr)
 			second.exec(d, "ping", "-6", "-c1", "-W2", late.addr.String())
-			b.refused([]string{"new ones need etcd"}, "network", "create", "-d", "ndp6", "--ipam-driver", "ndp6", "--ipv6", "--ipam-opt", base, "more")
+			b.refused([]string{"new ones need etcd"}, append(create, "more")...)
 			b.docker("rm", "-f", "late")
 			time.Sleep(time.Until(begin.Add(time.Minute))) // What is tested.
 			b.ok(etcd.Start(b.ctx()))
@@ -77,9 +87,15 @@ func sharedBase(b *bed) {
 	b.restartWith()
 }
 
+// How long those who know a host from etcd wait for it.
+const (
+	clusterLease = 4 * time.Second
+	clusterHold  = 2 * time.Second
+)
+
 // inCluster are settings of a host that shares prefixes through the router's etcd.
-func inCluster(id string) []string {
-	return []string{"--etcd=http://" + etcdAt.String(), "--host-id=" + id}
+func inCluster(more ...string) []string {
+	return append([]string{"--etcd=http://" + etcdAt.String(), "--etcd-lease=" + clusterLease.String(), "--peer-hold=" + clusterHold.String()}, more...)
 }
 
 // restartWith starts the plugin anew with other settings.

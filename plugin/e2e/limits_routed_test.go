@@ -66,37 +66,67 @@ func (l *limits) routed() {
 		}
 		return err
 	})
-	died := make([]time.Duration, len(hosts))
-	for i, p := range []string{firstPool, secondPool} {
-		died[i] = hosts[i].dies(netip.MustParsePrefix(p))
-	}
-	l.took("a host is dead: the router notices by BFD", "BIRD, 5 times 200 ms", bfdLimit, died[0])
-	l.took("a host is dead: the router notices by the hold time", "BIRD, 6 s", deadLimit, died[1])
+	m := l.newMoving(hosts)
+	m.start(0)
+	var moved time.Duration
+	// The second host starts what the router has not noticed yet to be gone.
+	died := hosts[0].dies(netip.MustParsePrefix(firstPool), func() { moved = m.start(1) })
+	l.took("a host is dead: the router notices by BFD", "BIRD, 5 times 200 ms", bfdLimit, died)
+	l.took("an address of a dead host moves: the router follows", "by BFD, from the new host's route on", bfdLimit, moved)
+	m.stop(1)
+	m.end()
+	died = hosts[1].dies(netip.MustParsePrefix(secondPool), func() {})
+	l.took("a host is dead: the router notices by the hold time", "BIRD, 6 s", deadLimit, died)
 	for _, r := range hosts {
 		l.ok(l.Plug(l.ctx(), r.host))
-		r.docker("network", "rm", "prefix", "single")
+		r.removeAll()
 	}
 }
 
-// movesBetween moves a container with a chosen address there and back, and
-// returns how much later than the host's kernel the router's has its route.
+// moving is a container with a chosen address that is on one of two hosts.
+type moving struct {
+	*limits
+
+	hosts []*announcer
+	dst   netip.Prefix
+	there *lab.Routes
+}
+
+func (l *limits) newMoving(hosts []*announcer) *moving {
+	l.Helper()
+	return &moving{limits: l, hosts: hosts, dst: netip.PrefixFrom(netip.MustParseAddr(movingAddr), 128), there: l.notes(l.Router, protoBIRD)}
+}
+
+func (m *moving) end() { m.ok(m.there.Close()) }
+
+// start starts it on a host, and returns how much later than the host's kernel
+// the router's has its route.
+func (m *moving) start(on int) time.Duration {
+	m.Helper()
+	h := m.hosts[on]
+	here := m.notes(h.host.Node, plan.Protocol)
+	defer func() { m.ok(here.Close()) }()
+	c := h.web("moves", "single", "--ip6", movingAddr)
+	ctx, cancel := context.WithTimeout(m.ctx(), time.Minute)
+	defer cancel()
+	took := m.between(ctx, here.Came, func(ctx context.Context, dst netip.Prefix) (lab.Moment, error) {
+		return m.there.Led(ctx, dst, lab.HostAddr(h.host.Number))
+	}, m.dst)
+	m.reach(m.Outside, c, c.addr)
+	return took
+}
+
+func (m *moving) stop(on int) { m.hosts[on].docker("rm", "-f", "moves") }
+
+// movesBetween moves it there and back, and returns how long the router took
+// to follow.
 func (l *limits) movesBetween(hosts []*announcer) (took []time.Duration) {
 	l.Helper()
-	there := l.notes(l.Router, protoBIRD)
-	defer func() { l.ok(there.Close()) }()
-	dst := netip.PrefixFrom(netip.MustParseAddr(movingAddr), 128)
-	ctx, cancel := context.WithTimeout(l.ctx(), time.Minute)
-	defer cancel()
+	m := l.newMoving(hosts)
+	defer m.end()
 	for i := range 2 * moves {
-		h := hosts[i%2]
-		here := l.notes(h.host.Node, plan.Protocol)
-		c := h.web("moves", "single", "--ip6", movingAddr)
-		took = append(took, l.between(ctx, here.Came, func(ctx context.Context, dst netip.Prefix) (lab.Moment, error) {
-			return there.Led(ctx, dst, lab.HostAddr(h.host.Number))
-		}, dst))
-		l.reach(l.Outside, c, c.addr)
-		l.ok(here.Close())
-		h.docker("rm", "-f", "moves")
+		took = append(took, m.start(i%2))
+		m.stop(i % 2)
 	}
 	return took
 }

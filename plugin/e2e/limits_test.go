@@ -34,10 +34,8 @@ const (
 	limitJoins  = 200
 	limitSeries = 3
 
-	limitLease = 4 * time.Second
-	limitHold  = 2 * time.Second
 	// goneLimit is for a host that is dead to those who know it from etcd.
-	goneLimit = limitLease + limitHold + 2*time.Second
+	goneLimit = clusterLease + clusterHold + 2*time.Second
 )
 
 // limits is three hosts in one cluster, whose first two have routing daemons as
@@ -70,14 +68,11 @@ func severalHosts(b *bed) {
 	etcd, err := b.Router.StartEtcd(b.ctx(), etcdAt)
 	b.ok(err)
 	defer func() { b.ok(etcd.Close()) }()
-	member := func(id string) []string {
-		return append(inCluster(id), "--etcd-lease="+limitLease.String(), "--peer-hold="+limitHold.String())
-	}
 	l := &limits{bed: b}
 	defer l.print()
-	b.restartWith(member("first")...)
-	b.elsewhere(secondHost, func(s *bed) { s.settings = member("second") }, func(second *bed) {
-		b.elsewhere(thirdHost, func(s *bed) { s.settings = member("third") }, func(third *bed) {
+	b.restartWith(inCluster("--host-id=first")...)
+	b.elsewhere(secondHost, func(s *bed) { s.settings = inCluster("--host-id=second") }, func(second *bed) {
+		b.elsewhere(thirdHost, func(s *bed) { s.settings = inCluster("--host-id=third") }, func(third *bed) {
 			l.second, l.third = second, third
 			l.claims()
 			l.leaves()
@@ -343,12 +338,20 @@ func (b *bed) resident() (octets float64) {
 // dies is about a host that etcd's others have a route to.
 func (l *limits) dies() {
 	p := l.third.block()
+	for _, h := range []*bed{l.bed, l.second, l.third} {
+		h.eventually(func() error {
+			if c := h.status().Cluster; !c.Connected {
+				return fmt.Errorf("%s: etcd is away: %s", h.host.Name, c.Trouble)
+			}
+			return nil
+		})
+	}
 	routes, end := peerRoutes(l.bed, l.second)
 	defer end()
 	begin := time.Now()
 	l.ok(l.Unplug(l.ctx(), l.third.host))
 	took := l.lastOf(routes, (*lab.Routes).Left, p).Sub(begin)
 	l.ok(l.Plug(l.ctx(), l.third.host))
-	l.took("a host is dead: those that know it from etcd have no route", fmt.Sprintf("lease %s, hold %s", limitLease, limitHold), goneLimit, took)
+	l.took("a host is dead: those that know it from etcd have no route", fmt.Sprintf("lease %s, hold %s", clusterLease, clusterHold), goneLimit, took)
 	l.lastOf(routes, (*lab.Routes).Came, p)
 }

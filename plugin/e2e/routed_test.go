@@ -205,7 +205,7 @@ func (r *announcer) announces() {
 
 	r.network("prefix", "--subnet", prefix, "-o", "ndp6.announce=prefix")
 	r.settles(prefix)
-	took := r.dies(netip.MustParsePrefix(prefix))
+	took := r.dies(netip.MustParsePrefix(prefix), func() {})
 	r.Logf("the host is dead: withdrawn after %s, limit %s", took.Round(time.Millisecond), deadLimit)
 	if took > deadLimit {
 		r.Errorf("withdrawn %s after the host's death, want at most %s", took, deadLimit)
@@ -262,9 +262,9 @@ func (b *bed) between(ctx context.Context, from, to becomes, dst netip.Prefix) t
 	return max(0, end.Seen.Sub(begin.Told))
 }
 
-// dies has the host die without a word, and returns how long the router goes on
-// sending to it what is for a prefix.
-func (r *announcer) dies(prefix netip.Prefix) time.Duration {
+// dies has the host die without a word, does something, and returns how long the
+// router went on sending to the host what is for a prefix.
+func (r *announcer) dies(prefix netip.Prefix, meanwhile func()) time.Duration {
 	r.Helper()
 	there := r.notes(r.Router, protoBIRD)
 	defer func() { r.ok(there.Close()) }()
@@ -272,6 +272,7 @@ func (r *announcer) dies(prefix netip.Prefix) time.Duration {
 	defer cancel()
 	begin := time.Now()
 	r.ok(r.Unplug(r.ctx(), r.host))
+	meanwhile()
 	end, err := there.Left(ctx, prefix)
 	r.ok(err)
 	return end.Seen.Sub(begin)

@@ -23,6 +23,3 @@ mount --rbind /sys/fs/cgroup /run/cgroup
 mount -t sysfs sysfs /sys
 mount --move /run/cgroup /sys/fs/cgroup
 rmdir /run/cgroup
-
-cat /proc/sys/kernel/random/uuid >/run/boot_id
-mount --bind /run/boot_id /proc/sys/kernel/random/boot_id

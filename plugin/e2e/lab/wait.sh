@@ -4,6 +4,9 @@
 # the host: also when the run that started it was killed.
 set -eu
 
+# As machines have them, each boot has an id of its own.
+cat /proc/sys/kernel/random/uuid >/run/boot_id
+mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
 ip link set lo up
 echo ready
 # PID 1 must reap what it adopts, which dash does not promise.
