@@ -66,6 +66,7 @@ func (l *limits) routed() {
 		}
 		return err
 	})
+	l.restarted(hosts)
 	m := l.newMoving(hosts)
 	m.start(0)
 	var moved time.Duration
@@ -129,6 +130,22 @@ func (l *limits) movesBetween(hosts []*announcer) (took []time.Duration) {
 		m.stop(i % 2)
 	}
 	return took
+}
+
+// restarted is about traffic between containers of two hosts while the second's
+// BIRD is away, with graceful restart.
+func (l *limits) restarted(hosts []*announcer) {
+	hosts[0].web("d1", "prefix")
+	from, err := hosts[0].host.Sandbox(l.ctx(), "d1")
+	l.ok(err)
+	c := hosts[1].echo("c1", "prefix")
+	w, err := from.Watch(l.ctx(), c.addr)
+	l.ok(err)
+	l.lost("BIRD killed and started: packets lost", l.watched("BIRD killed and started", c, w, func() {
+		l.ok(hosts[1].daemon.Stop("KILL"))
+		l.ok(hosts[1].daemon.Start(l.ctx()))
+		hosts[1].peered()
+	}))
 }
 
 // birdOf makes the documents' file that of a host of the lab.

@@ -123,6 +123,11 @@ func (l *limits) took(goal, how string, limit time.Duration, all ...time.Duratio
 	l.row(goal, how, rounded(m), rounded(limit), m > limit)
 }
 
+// lost notes what a Watch between containers of two hosts missed.
+func (l *limits) lost(goal string, seen lab.Watched) {
+	l.row(goal, fmt.Sprintf("of %d pings, 10 ms apart, and a stream", seen.Sent), fmt.Sprint(seen.Lost), "0", seen.Lost > 0 || seen.Broken != nil)
+}
+
 func rounded(d time.Duration) string {
 	if d.Abs() < 10*time.Millisecond {
 		return d.Round(10 * time.Microsecond).String()
@@ -296,7 +301,7 @@ func (l *limits) killed() {
 		l.ok(l.host.StopPlugin(l.ctx(), "KILL"))
 		l.startPlugin()
 	})
-	l.row("plugin killed and started: packets lost", fmt.Sprintf("of %d pings, 10 ms apart, and a stream", seen.Sent), fmt.Sprint(seen.Lost), "0", seen.Lost > 0 || seen.Broken != nil)
+	l.lost("plugin killed and started: packets lost", seen)
 	l.docker("rm", "-f", "c1")
 	l.docker("network", "rm", "web")
 }

@@ -143,7 +143,7 @@ func (r *announcer) settles(want ...string) {
 func (r *announcer) peered() {
 	r.Helper()
 	r.within(2*time.Minute, func() error {
-		out, err := r.router.Ask(r.ctx(), fmt.Sprintf("show protocols all h%d", hostNumber))
+		out, err := r.router.Ask(r.ctx(), fmt.Sprintf("show protocols all h%d", r.host.Number))
 		if err == nil && (!strings.Contains(out, "Established") || strings.Contains(out, "restart active")) {
 			err = fmt.Errorf("the router does not speak with the host:\n%s", out)
 		}
