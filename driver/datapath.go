@@ -9,7 +9,7 @@ import (
 // checkFastPath says why a network that asks for the fast path has none on this
 // host, nil if it has, or asks for none.
 func (d *Driver) checkFastPath(n plan.Network) error {
-	if !n.Hastens() {
+	if !n.UsesFastPath() {
 		return nil
 	}
 	if err := d.config.Host.FastPath(); err != nil {
@@ -20,7 +20,7 @@ func (d *Driver) checkFastPath(n plan.Network) error {
 
 // datapath is what forwards for published ports of n, empty where the kernel does.
 func (d *Driver) datapath(n plan.Network) string {
-	if n.Hastens() && d.config.Host.FastPath() == nil {
+	if n.UsesFastPath() && d.config.Host.FastPath() == nil {
 		return DatapathBPF
 	}
 	return ""

@@ -51,9 +51,9 @@ func (f FastPort) String() string {
 	return strings.Join(words, " ")
 }
 
-// Hastens reports whether n asks for the fast path, and is such that nothing
+// UsesFastPath reports whether n asks for the fast path, and is such that nothing
 // of it is translated.
-func (n Network) Hastens() bool { return n.FastPath && n.Mode == Routed && !n.Internal }
+func (n Network) UsesFastPath() bool { return n.FastPath && n.Mode == Routed && !n.Internal }
 
 // fastLinks returns the uplinks of networks that ask for it.
 func fastLinks(networks []Network, up Uplinks) []Object {
@@ -65,7 +65,7 @@ func fastLinks(networks []Network, up Uplinks) []Object {
 				pools = append(pools, p)
 			}
 		}
-		if u, ok := up.For[n.Uplink]; ok && n.Hastens() {
+		if u, ok := up.For[n.Uplink]; ok && n.UsesFastPath() {
 			names[u.Name] = true
 		}
 	}
@@ -97,7 +97,7 @@ func fastPort(n Network, e Endpoint, addrs []netip.Addr) (FastPort, bool) {
 // has answers that look alike and must be translated back; and the answers of a
 // container that is on other networks may leave there.
 func fastPorts(n Network, e Endpoint) []firewall.Port {
-	if !n.Hastens() || slices.ContainsFunc(e.Elsewhere, netip.Addr.Is6) {
+	if !n.UsesFastPath() || slices.ContainsFunc(e.Elsewhere, netip.Addr.Is6) {
 		return nil
 	}
 	var ports []firewall.Port

@@ -122,7 +122,7 @@ func (h *Host) Counts() (HostCounts, error) {
 		at(link).Proxies = n
 	}
 	var errs []error
-	forwarded, err := h.hasteners.counts()
+	forwarded, err := h.fastPaths.counts()
 	c.Forwarded, errs = forwarded, append(errs, err)
 	for _, name := range slices.Sorted(maps.Keys(uplinks)) {
 		u := uplinks[name]

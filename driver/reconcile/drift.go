@@ -297,7 +297,7 @@ func (h *Host) has(look look) (bool, error) {
 	if same, err := h.responders.same(); err != nil || !same {
 		return false, err
 	}
-	if same, err := h.hasteners.same(); err != nil || !same {
+	if same, err := h.fastPaths.same(); err != nil || !same {
 		return false, err
 	}
 	entries, err := h.conn.Proxies(h.entries)

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,14 +14,12 @@ import (
 	"github.com/ndp6/ndp6/netutil/kernel"
 )
 
-// hasteners forward for endpoints in front of the kernel. There is one path for
+// fastPaths forward for endpoints in front of the kernel. There is one path for
 // all of them, which is loaded when the first wants it.
-type hasteners struct {
-	log  *slog.Logger
+type fastPaths struct {
 	conn *kernel.Conn
-
-	lookOnce sync.Once
-	lacking  error // why there can be none; read it through available
+	// available says why the kernel has none, nil if it has. It looks once.
+	available func() error
 
 	mu   sync.Mutex
 	path *fastpath.Path
@@ -49,24 +46,18 @@ type fastPort struct {
 	index int // of the host side
 }
 
-func newHasteners(log *slog.Logger, conn *kernel.Conn) *hasteners {
-	return &hasteners{
-		log: log, conn: conn,
+func newFastPaths(conn *kernel.Conn) *fastPaths {
+	return &fastPaths{
+		conn: conn, available: sync.OnceValue(fastpath.Available),
 		links: make(map[string]fastLink), ports: make(map[string]fastPort), owners: make(map[netip.Addr]string),
 	}
 }
 
-// available says why the kernel has no fast path, nil if it has.
-func (f *hasteners) available() error {
-	f.lookOnce.Do(func() { f.lacking = fastpath.Available() })
-	return f.lacking
-}
-
-func (f *hasteners) lacks() bool { return f.available() != nil }
+func (f *fastPaths) lacks() bool { return f.available() != nil }
 
 // observe adds what is there. Where the kernel has no fast path, and forwards by
 // itself, all that is wanted is as good as there.
-func (f *hasteners) observe(s uplink.Snapshot, have, want plan.Host) error {
+func (f *fastPaths) observe(s uplink.Snapshot, have, want plan.Host) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.findDead(s, have); err != nil {
@@ -89,15 +80,18 @@ func (f *hasteners) observe(s uplink.Snapshot, have, want plan.Host) error {
 			}
 		}
 	}
-	for name, l := range f.links {
-		if attached, err := f.there(f.path.UplinkAttached, index[name], l.index); err != nil {
+	if err := f.prune(index); err != nil {
+		return err
+	}
+	for _, l := range f.links {
+		if attached, err := f.path.UplinkAttached(l.index); err != nil {
 			return err
 		} else if attached {
 			have.Add("", l.FastLink)
 		}
 	}
 	for id, p := range f.ports {
-		if attached, err := f.there(f.path.PortAttached, index[p.Port], p.index); err != nil {
+		if attached, err := f.path.PortAttached(p.index); err != nil {
 			return err
 		} else if attached {
 			have.Add(id, p.FastPort)
@@ -106,18 +100,33 @@ func (f *hasteners) observe(s uplink.Snapshot, have, want plan.Host) error {
 	return nil
 }
 
-// there reports whether the path is on the link that has a name now, which may
-// be another than the one that had it.
-func (f *hasteners) there(attached func(int) (bool, error), now, was int) (bool, error) {
-	if now != was {
-		return false, nil
+// prune forgets what went with its link. Another may have the name now. Whoever
+// calls holds mu.
+func (f *fastPaths) prune(index map[string]int) error {
+	for name, l := range f.links {
+		if index[name] == l.index {
+			continue
+		}
+		if err := f.path.DetachUplink(l.index); err != nil {
+			return err
+		}
+		delete(f.links, name)
 	}
-	return attached(was)
+	for id, p := range f.ports {
+		if index[p.Port] == p.index {
+			continue
+		}
+		if err := f.forget(p.FastPort, nil); err != nil {
+			return err
+		}
+		delete(f.ports, id)
+	}
+	return nil
 }
 
 // findDead adds what an earlier process left, so that it goes or is replaced.
 // Whoever calls holds mu.
-func (f *hasteners) findDead(s uplink.Snapshot, have plan.Host) error {
+func (f *fastPaths) findDead(s uplink.Snapshot, have plan.Host) error {
 	if f.dead == nil {
 		links, err := fastpath.Links()
 		if err != nil {
@@ -142,7 +151,7 @@ func (f *hasteners) findDead(s uplink.Snapshot, have plan.Host) error {
 }
 
 // load returns the path, nil where the kernel has none. Whoever calls holds mu.
-func (f *hasteners) load() (*fastpath.Path, error) {
+func (f *fastPaths) load() (*fastpath.Path, error) {
 	if f.path != nil || f.lacks() {
 		return f.path, nil
 	}
@@ -152,7 +161,7 @@ func (f *hasteners) load() (*fastpath.Path, error) {
 }
 
 // setLink has the path take what enters by an uplink.
-func (f *hasteners) setLink(l plan.FastLink) error {
+func (f *fastPaths) setLink(l plan.FastLink) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	path, err := f.load()
@@ -178,7 +187,7 @@ func (f *hasteners) setLink(l plan.FastLink) error {
 }
 
 // setPort has the path forward for an endpoint.
-func (f *hasteners) setPort(p plan.FastPort) error {
+func (f *fastPaths) setPort(p plan.FastPort) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	path, err := f.load()
@@ -216,7 +225,7 @@ func (f *hasteners) setPort(p plan.FastPort) error {
 
 // forget ends what the path does for the addresses of an endpoint that are not
 // among those to keep. Whoever calls holds mu.
-func (f *hasteners) forget(p plan.FastPort, keep []netip.Addr) error {
+func (f *fastPaths) forget(p plan.FastPort, keep []netip.Addr) error {
 	for _, a := range p.Addrs {
 		if f.owners[a] != p.ID || slices.Contains(keep, a) {
 			continue
@@ -230,7 +239,7 @@ func (f *hasteners) forget(p plan.FastPort, keep []netip.Addr) error {
 }
 
 // removeLink ends what the path does on an uplink, whichever process began it.
-func (f *hasteners) removeLink(l plan.FastLink) error {
+func (f *fastPaths) removeLink(l plan.FastLink) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	set, ok := f.links[l.Link]
@@ -245,7 +254,7 @@ func (f *hasteners) removeLink(l plan.FastLink) error {
 }
 
 // removePort does so for an endpoint.
-func (f *hasteners) removePort(p plan.FastPort) error {
+func (f *fastPaths) removePort(p plan.FastPort) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	set, ok := f.ports[p.ID]
@@ -263,7 +272,7 @@ func (f *hasteners) removePort(p plan.FastPort) error {
 }
 
 // removeDead ends what an earlier process began on a link. Whoever calls holds mu.
-func (f *hasteners) removeDead(name string) error {
+func (f *fastPaths) removeDead(name string) error {
 	link, err := f.conn.Link(name)
 	if errors.Is(err, kernel.ErrNotFound) {
 		return nil
@@ -278,7 +287,7 @@ func (f *hasteners) removeDead(name string) error {
 }
 
 // same reports whether the path is on all uplinks where it was put.
-func (f *hasteners) same() (bool, error) {
+func (f *fastPaths) same() (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range f.links {
@@ -290,7 +299,7 @@ func (f *hasteners) same() (bool, error) {
 }
 
 // counts returns how many packets were forwarded.
-func (f *hasteners) counts() (map[string]uint64, error) {
+func (f *fastPaths) counts() (map[string]uint64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.path == nil {
@@ -300,7 +309,7 @@ func (f *hasteners) counts() (map[string]uint64, error) {
 }
 
 // close leaves the path where it is, forwarding.
-func (f *hasteners) close() error {
+func (f *fastPaths) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.path == nil {
@@ -310,4 +319,4 @@ func (f *hasteners) close() error {
 }
 
 // FastPath says why the kernel has no fast path, nil if it has.
-func (h *Host) FastPath() error { return h.hasteners.available() }
+func (h *Host) FastPath() error { return h.fastPaths.available() }

@@ -49,8 +49,8 @@ type Host struct {
 	departures *departures
 	// responders answer in front of the kernel.
 	responders *responders
-	// hasteners forward in front of it.
-	hasteners *hasteners
+	// fastPaths forward in front of it.
+	fastPaths *fastPaths
 
 	ruleRepairs, prefixChanges atomic.Uint64
 
@@ -117,7 +117,7 @@ func NewHost(c HostConfig) (*Host, error) {
 		log: c.Log, conn: c.Conn, rules: c.Rules, legacy: c.Legacy, speaker: c.Speaker,
 		ledger: c.Ledger, checkOnly: c.CheckSysctls, routeProtocol: cmp.Or(c.RouteProtocol, plan.Protocol),
 		recorded: c.Uplinks, expected: newExpected(), insides: insides{set: make(map[plan.Key]plan.Inside)}, responders: responders,
-		hasteners: newHasteners(c.Log, c.Conn), departures: newDepartures(c.Log),
+		fastPaths: newFastPaths(c.Conn), departures: newDepartures(c.Log),
 		changes: changes, last: last, silent: make(map[string]bool),
 	}
 	if c.Firewalld {
@@ -130,7 +130,7 @@ func NewHost(c HostConfig) (*Host, error) {
 // What is in the kernel stays.
 func (h *Host) Close() error {
 	h.departures.awaitAll()
-	return errors.Join(h.responders.close(), h.hasteners.close())
+	return errors.Join(h.responders.close(), h.fastPaths.close())
 }
 
 // Refresh implements Kernel.
@@ -221,9 +221,9 @@ func (h *Host) Apply(op plan.Op) error {
 	case plan.Target:
 		return h.responders.add(o)
 	case plan.FastLink:
-		return h.hasteners.setLink(o)
+		return h.fastPaths.setLink(o)
 	case plan.FastPort:
-		return h.hasteners.setPort(o)
+		return h.fastPaths.setPort(o)
 	}
 	return fmt.Errorf("no way to apply a %T", op.Object)
 }
@@ -346,9 +346,9 @@ func (h *Host) remove(object plan.Object) error {
 	case plan.Target:
 		return h.responders.delete(o)
 	case plan.FastLink:
-		return h.hasteners.removeLink(o)
+		return h.fastPaths.removeLink(o)
 	case plan.FastPort:
-		return h.hasteners.removePort(o)
+		return h.fastPaths.removePort(o)
 	}
 	return fmt.Errorf("no way to remove a %T", object)
 }

@@ -42,7 +42,7 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 	if err := h.responders.observe(snapshot, have, want); err != nil {
 		return plan.Host{}, err
 	}
-	if err := h.hasteners.observe(snapshot, have, want); err != nil {
+	if err := h.fastPaths.observe(snapshot, have, want); err != nil {
 		return plan.Host{}, err
 	}
 	if err := h.observeSysctls(have, want); err != nil {

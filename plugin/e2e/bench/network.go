@@ -148,16 +148,16 @@ func (b *bench) protect(host *lab.Node, networks ...network) error {
 		if !n.fast {
 			continue
 		}
-		if err := netns.Do(host.NetNS(), func() error { return b.hasten(n, policy) }); err != nil {
+		if err := netns.Do(host.NetNS(), func() error { return b.forwardFast(n, policy) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// hasten has the fast path forward for the container of a network, on the host
+// forwardFast has the fast path forward for the container of a network, on the host
 // whose namespace the calling thread is in.
-func (b *bench) hasten(n network, policy firewall.Policy) error {
+func (b *bench) forwardFast(n network, policy firewall.Policy) error {
 	path, err := fastpath.New()
 	if err != nil {
 		return err
