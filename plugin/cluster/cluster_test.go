@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -381,5 +382,20 @@ func TestEtcdAway(t *testing.T) {
 	claim(t, b, link64)
 	if all, err := b.Claims(t.Context()); err != nil || len(all) != 1 || all[0].Host != "b" {
 		t.Errorf("claims: %+v, %v", all, err)
+	}
+}
+
+// A process that is told to stop does not wait for an etcd that keeps silent.
+func TestStopWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	server := etcdtest.Start(t)
+	n := join(t, server, "a", options{})
+	claim(t, n, link64)
+	server.Signal(t, syscall.SIGSTOP)
+	defer server.Signal(t, syscall.SIGCONT)
+	begin := time.Now()
+	n.stop()
+	if d := time.Since(begin); d > 10*time.Second {
+		t.Errorf("stopped after %s", d)
 	}
 }

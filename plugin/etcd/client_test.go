@@ -190,9 +190,8 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 }
 
 // A watch of a member that answers no more, or has lost the others, is begun
-// elsewhere.
+// elsewhere. Its members would keep other tests waiting: it is not parallel.
 func TestWatchEndsWithItsMember(t *testing.T) {
-	t.Parallel()
 	local := etcdtest.Place{Host: "127.0.0.1"}
 	members := etcdtest.StartMembers(t, local, local, local)
 	var urls []string
