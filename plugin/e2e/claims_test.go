@@ -12,7 +12,8 @@ import (
 // etcdAt is where the router has an etcd.
 var etcdAt = netip.MustParseAddrPort("192.0.2.126:2379")
 
-// TestClaims has two hosts with real Dockers share the LAN's prefix through etcd.
+// TestClaims has two hosts with real Dockers share the LAN's prefix through etcd:
+// T1, T3, T4 and T7 of the design.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	tryAll(t, []scenario{{name: "two hosts", run: sharedBase, once: true}}, nil)

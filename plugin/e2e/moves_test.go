@@ -22,8 +22,8 @@ const (
 	moves      = 3 // there and back
 )
 
-// TestSharedLink has three hosts of one LAN that have nothing but its /64. It
-// measures, and so has the machine for itself.
+// TestSharedLink has three hosts of one LAN that have nothing but its /64: T11 of
+// the design. It measures, and so has the machine for itself.
 func TestSharedLink(t *testing.T) {
 	tryAll(t, []scenario{{name: "three hosts", run: threeHosts, once: true}}, nil)
 }

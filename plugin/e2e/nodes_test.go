@@ -133,6 +133,27 @@ func (s *swarm) lead(to, from *bed) {
 	})
 }
 
+// restartLeader restarts the dockerd of the only manager, which asks its plugin
+// for all pools and addresses again. Its tasks end, those of the worker go on.
+func (s *swarm) restartLeader() {
+	s.Helper()
+	before := s.has[s.worker]
+	s.leader.ok(s.leader.host.StopEngine(s.leader.ctx(), "TERM"))
+	s.leader.startEngine(s.leader.flags...)
+	s.manager.within(time.Minute, func() error {
+		out, err := s.manager.host.Docker(s.manager.ctx(), "node", "ls", "--format", "{{.Status}}")
+		if words := strings.Fields(out); err == nil && !slices.Equal(words, []string{"Ready", "Ready"}) {
+			err = fmt.Errorf("nodes are %q", words)
+		}
+		return err
+	})
+	for _, c := range before {
+		s.leader.reach(s.leader.Router, c, c.addr)
+	}
+	s.activate()
+	s.allReach()
+}
+
 // node is the host's id in its swarm.
 func (b *bed) node() string {
 	b.Helper()

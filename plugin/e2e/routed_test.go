@@ -34,7 +34,8 @@ type announcer struct {
 }
 
 // TestRouted has BIRD and FRR of a host, with the files of the documents, tell a
-// router what is announced. It measures, and so has the machine for itself.
+// router what is announced: T9 and T10 of the design. It measures, and so has the
+// machine for itself.
 func TestRouted(t *testing.T) {
 	binary := requirements(t)
 	for _, release := range lab.Releases() {

@@ -9,7 +9,8 @@ import (
 	"github.com/ndp6/ndp6/plugin/settings"
 )
 
-// TestSwarm has the tasks of services on two nodes, on networks of the managed plugin.
+// TestSwarm has the tasks of services on two nodes, on networks of the managed
+// plugin: T12 (local) and T13 (global) of the design.
 func TestSwarm(t *testing.T) {
 	t.Parallel()
 	binary := requirements(t)
@@ -92,6 +93,7 @@ func (s *swarm) onePool() {
 	s.activate()
 	s.allReach()
 
+	s.restartLeader()
 	// Another manager leads: it asks its own plugin for all pools and addresses
 	// again, and then for those of new tasks.
 	s.lead(s.worker, s.manager)
