@@ -48,23 +48,8 @@ func filters(t *testing.T, links ...string) string {
 // host, it is there again.
 func TestFastPathRepaired(t *testing.T) {
 	port := box(0).HostSide()
-	remake := append([]string{
-		"ip link del eth0", "ip link add eth0 type veth peer name lan0",
-		"ip link set eth0 addrgenmode none", "ip link set lan0 addrgenmode none", "ip link set lan0 up", "ip link set eth0 up",
-	}, advertised...)
-	for _, h := range []struct {
-		name, link string
-		damage     []string
-	}{
-		{"filter removed", "eth0", []string{"tc filter del dev eth0 ingress"}},
-		{"qdiscs removed", "eth0", []string{"tc qdisc del dev " + port + " clsact", "tc qdisc del dev eth0 clsact"}},
-		{"uplink has another name", "wan0", []string{
-			"ip link set eth0 down", "ip link set eth0 name wan0", "ip link set wan0 up",
-			"ip addr replace fe80::5/64 dev wan0 nodad", "ip addr replace 2001:db8::5/64 dev wan0 nodad",
-			"ip -6 route replace default via fe80::9 dev wan0 proto ra",
-		}},
-		{"uplink deleted and made again", "eth0", remake},
-	} {
+	ofPort := mishap{"qdisc of the port removed", "eth0", []string{"tc qdisc del dev " + port + " clsact", "tc qdisc del dev eth0 clsact"}}
+	for _, h := range append(mishaps(), ofPort) {
 		t.Run(h.name, func(t *testing.T) {
 			enter(t)
 			n := newNode(t, memory{})

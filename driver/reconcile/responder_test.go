@@ -45,17 +45,19 @@ func ingress(t *testing.T) string {
 	return nettest.Run(t, "tc filter show dev eth0 ingress", "tc qdisc show dev eth0")
 }
 
-// TestResponderRepaired: whatever takes the program from the uplink, or the
-// uplink from the host, it answers again.
-func TestResponderRepaired(t *testing.T) {
+// A mishap takes what is at the ingress of the uplink, or the uplink itself,
+// which has the name of link in the end.
+type mishap struct {
+	name, link string
+	damage     []string
+}
+
+func mishaps() []mishap {
 	remake := append([]string{
 		"ip link del eth0", "ip link add eth0 type veth peer name lan0",
 		"ip link set eth0 addrgenmode none", "ip link set lan0 addrgenmode none", "ip link set lan0 up", "ip link set eth0 up",
 	}, advertised...)
-	for _, h := range []struct {
-		name, link string
-		damage     []string
-	}{
+	return []mishap{
 		{"filter removed", "eth0", []string{"tc filter del dev eth0 ingress"}},
 		{"qdisc removed", "eth0", []string{"tc qdisc del dev eth0 clsact"}},
 		{"uplink down and up", "eth0", append([]string{"ip link set eth0 down", "ip link set eth0 up"}, advertised...)},
@@ -66,7 +68,13 @@ func TestResponderRepaired(t *testing.T) {
 		}},
 		{"uplink has another MAC", "eth0", []string{"ip link set eth0 address 02:42:00:00:00:99"}},
 		{"uplink deleted and made again", "eth0", remake},
-	} {
+	}
+}
+
+// TestResponderRepaired: whatever takes the program from the uplink, or the
+// uplink from the host, it answers again.
+func TestResponderRepaired(t *testing.T) {
+	for _, h := range mishaps() {
 		t.Run(h.name, func(t *testing.T) {
 			enter(t)
 			n := newNode(t, memory{}, withProgram)
