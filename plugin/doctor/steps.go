@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/netutil/inet"
 	"github.com/ndp6/ndp6/netutil/judge"
@@ -132,6 +134,26 @@ func (t *tracer) routeStep(context.Context) {
 		return
 	}
 	t.add("route", r.Link == t.network.Bridge, "%s", strings.TrimPrefix(r.String(), "route "))
+}
+
+// fastPathStep says where the rules that follow are asked only about what the
+// fast path leaves to the kernel.
+func (t *tracer) fastPathStep(context.Context) {
+	s := t.facts.Daemon.Status
+	if s == nil || !t.target.Addr.Is6() {
+		return
+	}
+	fast := slices.ContainsFunc(s.Networks, func(n driver.NetworkStatus) bool {
+		return n.ID == t.network.ID && n.Datapath == driver.DatapathBPF
+	})
+	published := slices.ContainsFunc(s.Endpoints, func(e driver.EndpointStatus) bool {
+		return e.ID == t.addr.Endpoint && slices.ContainsFunc(e.Ports, func(p driver.PortStatus) bool {
+			return p.Direct && p.Port == t.target.Port && p.Proto == nft.Proto(t.target.Proto).String()
+		})
+	})
+	if fast && published {
+		t.add("fast path", true, "forwards it, in front of the rules, unless it has to leave it to the kernel")
+	}
 }
 
 // chainSteps are the forward chains, ours and others'.

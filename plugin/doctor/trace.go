@@ -60,7 +60,7 @@ func Follow(ctx context.Context, c Config, t Target) (Trace, error) {
 	tr := tracer{facts: &f, target: t, network: n, addr: a, silent: c.Silent}
 	tr.Trace = Trace{Schema: Schema, Target: t.String(), Network: n.ID, Endpoint: a.Endpoint, Steps: []Step{}}
 	for _, step := range []func(context.Context){
-		tr.uplinkStep, tr.routerStep, tr.proxyStep, tr.forwardingStep, tr.routeStep, tr.chainSteps,
+		tr.uplinkStep, tr.routerStep, tr.proxyStep, tr.forwardingStep, tr.routeStep, tr.fastPathStep, tr.chainSteps,
 		tr.neighborStep, tr.portStep, tr.containerStep, tr.listenStep,
 	} {
 		step(ctx)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ndp6/ndp6/driver"
 	"github.com/ndp6/ndp6/netutil/netns"
 	"github.com/ndp6/ndp6/netutil/nettest"
 	"github.com/ndp6/ndp6/plugin/doctor"
@@ -64,6 +65,19 @@ func TestFollow(t *testing.T) {
 		{
 			name: "published", target: "[" + address + "]:80", do: func(h *host) { h.listen(80) },
 			want: before + "pass firewall: inet ndp6, chain forward > entering: accept\n" + after + "pass service: something listens on port 80\n",
+		},
+		{
+			name: "published, in front of the rules", target: "[" + address + "]:80", do: func(h *host) {
+				h.status.Networks[0].Datapath = driver.DatapathBPF
+				h.listen(80)
+			},
+			want: before + "pass fast path: forwards it, in front of the rules, unless it has to leave it to the kernel\n" +
+				"pass firewall: inet ndp6, chain forward > entering: accept\n" + after + "pass service: something listens on port 80\n",
+		},
+		{
+			name: "not published, beside what is in front of the rules", target: "[" + address + "]:22",
+			do: func(h *host) { h.status.Networks[0].Datapath = driver.DatapathBPF },
+			want: before + "stop firewall: inet ndp6, chain forward > entering: drop, counter inbound: port 22 is not published (counted)\n" + after,
 		},
 		{
 			name: "nothing listens", target: "[" + address + "]:80/tcp", do: func(*host) {},
