@@ -76,7 +76,7 @@ func TestFollow(t *testing.T) {
 		},
 		{
 			name: "not published, beside what is in front of the rules", target: "[" + address + "]:22",
-			do: func(h *host) { h.status.Networks[0].Datapath = driver.DatapathBPF },
+			do:   func(h *host) { h.status.Networks[0].Datapath = driver.DatapathBPF },
 			want: before + "stop firewall: inet ndp6, chain forward > entering: drop, counter inbound: port 22 is not published (counted)\n" + after,
 		},
 		{
