@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"os"
@@ -163,4 +164,44 @@ func newLab(t *testing.T) *lab.Lab {
 		}
 	})
 	return l
+}
+
+// TestRoutes follows a route that comes, leads elsewhere and goes.
+func TestRoutes(t *testing.T) {
+	if os.Getenv("NDP6_E2E") == "" {
+		t.Skip("set NDP6_E2E=1 to run tests in a lab")
+	}
+	l := newLab(t)
+	const protocol = 99
+	routes, err := l.Router.Routes(t.Context(), protocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer routes.Close()
+	dst := netip.MustParsePrefix("2001:db8:9::/64")
+	last := time.Now()
+	step := func(command string, wait func() (lab.Moment, error)) {
+		t.Helper()
+		if err := l.Router.IP(t.Context(), command); err != nil {
+			t.Fatal(err)
+		}
+		at, err := wait()
+		if err != nil || at.Told.Before(last) || at.Seen.Before(at.Told) {
+			t.Fatalf("%s: told at %s, seen at %s, %v; the step before was seen at %s", command, at.Told, at.Seen, err, last)
+		}
+		last = at.Seen
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	step("route add "+dst.String()+" via 2001:db8:1::a dev lan proto 99", func() (lab.Moment, error) { return routes.Came(ctx, dst) })
+	step("route replace "+dst.String()+" via 2001:db8:1::b dev lan proto 99", func() (lab.Moment, error) { return routes.Led(ctx, dst, lab.HostAddr(11)) })
+	step("route del "+dst.String()+" proto 99", func() (lab.Moment, error) { return routes.Left(ctx, dst) })
+
+	if err := l.Router.IP(t.Context(), "route add "+dst.String()+" dev lan proto 98"); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := routes.Came(ctx, dst); !errors.Is(err, context.Canceled) {
+		t.Errorf("another protocol's route: %v", err)
+	}
 }
