@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
@@ -111,12 +112,18 @@ func copyGo(ctx context.Context, dir string) error {
 			return fmt.Errorf("copy Go: %w\n%s", err, out)
 		}
 	}
-	// A cache of its own has those of ndp6 alone.
-	download := exec.CommandContext(ctx, "go", "mod", "download", "-modcacherw")
-	download.Dir = "../.."
-	download.Env = append(os.Environ(), "GOMODCACHE="+filepath.Join(dir, "modules"), "GOPROXY=file://"+filepath.Join(modules, "cache/download"), "GONOSUMDB=*", "GOFLAGS=")
-	if out, err := download.CombinedOutput(); err != nil {
-		return fmt.Errorf("copy modules: %w\n%s", err, out)
+	// What this machine has built may not have taken all modules; a cache of its
+	// own has those of ndp6 alone.
+	for _, env := range [][]string{
+		nil,
+		{"GOMODCACHE=" + filepath.Join(dir, "modules"), "GOPROXY=file://" + filepath.Join(modules, "cache/download"), "GONOSUMDB=*"},
+	} {
+		download := exec.CommandContext(ctx, "go", "mod", "download", "-modcacherw")
+		download.Dir = "../.."
+		download.Env = slices.Concat(os.Environ(), []string{"GOFLAGS="}, env)
+		if out, err := download.CombinedOutput(); err != nil {
+			return fmt.Errorf("copy modules: %w\n%s", err, out)
+		}
 	}
 	unpacked, err := filepath.Glob(filepath.Join(dir, "modules", "[^c]*"))
 	if err != nil {
