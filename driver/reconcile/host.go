@@ -117,9 +117,10 @@ func NewHost(c HostConfig) (*Host, error) {
 		log: c.Log, conn: c.Conn, rules: c.Rules, legacy: c.Legacy, speaker: c.Speaker,
 		ledger: c.Ledger, checkOnly: c.CheckSysctls, routeProtocol: cmp.Or(c.RouteProtocol, plan.Protocol),
 		recorded: c.Uplinks, expected: newExpected(), insides: insides{set: make(map[plan.Key]plan.Inside)}, responders: responders,
-		fastPaths: newFastPaths(c.Conn), departures: newDepartures(c.Log),
-		changes: changes, last: last, silent: make(map[string]bool),
+		fastPaths: newFastPaths(c.Conn),
+		changes:   changes, last: last, silent: make(map[string]bool),
 	}
+	h.departures = newDepartures(c.Log, h.depart)
 	if c.Firewalld {
 		h.zone = &zone{log: c.Log}
 	}
@@ -140,7 +141,7 @@ func (h *Host) Refresh() error {
 	if err != nil {
 		return err
 	}
-	leaving := h.departures.keys()
+	leaving := h.departures.look()
 	s, err := uplink.Observe(h.conn)
 	if err != nil {
 		return err
@@ -330,9 +331,11 @@ func (h *Host) remove(object plan.Object) error {
 		h.elements.forget(o.ID)
 		return h.rules.SetGroup(o.ID, nil)
 	case plan.Neighbor:
-		return h.removeNeighbor(o)
+		h.expected.removeNeighbor(o)
+		return h.departures.begin(o)
 	case plan.Veth:
-		return h.removeVeth(o)
+		h.expected.removeVeth(o)
+		return h.departures.begin(o)
 	case plan.Inside:
 		return h.removeInside(o)
 	case plan.Proxy:
@@ -351,25 +354,4 @@ func (h *Host) remove(object plan.Object) error {
 		return h.fastPaths.removePort(o)
 	}
 	return fmt.Errorf("no way to remove a %T", object)
-}
-
-// removeVeth ends what comes and goes over a pair, and has the pair go.
-func (h *Host) removeVeth(v plan.Veth) error {
-	h.expected.removeVeth(v)
-	if err := h.conn.SetUp(v.Name, false); err != nil && !errors.Is(err, kernel.ErrNotFound) {
-		return err
-	}
-	return h.departures.begin(v, func() error { return h.conn.DeleteLink(v.Name) })
-}
-
-// removeNeighbor has a neighbor go, and before it the flows of its address: they
-// must not become those of the next owner.
-func (h *Host) removeNeighbor(n plan.Neighbor) error {
-	h.expected.removeNeighbor(n)
-	return h.departures.begin(n, func() error {
-		if err := h.conn.ForgetFlows(n.Addr); err != nil {
-			return err
-		}
-		return h.conn.DeleteNeighbor(kernel.Neighbor{Addr: n.Addr, Link: n.Link, MAC: n.MAC, Protocol: plan.Protocol})
-	})
 }

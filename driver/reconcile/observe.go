@@ -55,15 +55,6 @@ func (h *Host) Observe(want plan.Host) (plan.Host, error) {
 	return have, nil
 }
 
-// leave takes out what was on its way when this was observed.
-func (h *Host) leave(have plan.Host) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, k := range h.leaving {
-		delete(have.Objects, k)
-	}
-}
-
 // observeLinks adds our links, known by their alias, and returns the bridges' names.
 func (h *Host) observeLinks(snapshot uplink.Snapshot, have plan.Host) (map[string]bool, error) {
 	bridges := make(map[string]bool)

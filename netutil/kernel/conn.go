@@ -13,7 +13,6 @@ package kernel
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,8 +29,9 @@ type Conn struct {
 
 	requests *socket
 	// dumps reads tables, so that a long one keeps no change waiting.
-	dumps    *socket
-	removals removals
+	dumps *socket
+	// removals takes what is slow, and keeps other changes from waiting for it.
+	removals *socket
 	flows    *flows
 	events   *subscription
 }
@@ -47,7 +47,7 @@ func Open() (*Conn, error) {
 	if c.dumps, err = openSocket(unix.NETLINK_ROUTE, receiveSize); err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink socket for tables: %w", err), c.Close())
 	}
-	if c.removals, err = openRemovals(); err != nil {
+	if c.removals, err = openSocket(unix.NETLINK_ROUTE, receiveSize); err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink socket for removals: %w", err), c.Close())
 	}
 	if c.flows, err = openFlows(); err != nil {
@@ -67,7 +67,7 @@ func (c *Conn) Close() error {
 
 // own reports whether the port is that of a socket by which c changes things.
 func (c *Conn) own(port uint32) bool {
-	return port == c.requests.pid || slices.ContainsFunc(c.removals.sockets, func(s *socket) bool { return s.pid == port })
+	return port == c.requests.pid || port == c.removals.pid
 }
 
 // index returns the index of the link with this name. An ioctl costs a tenth

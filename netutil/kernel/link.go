@@ -88,14 +88,6 @@ func (c *Conn) Link(name string) (Link, error) {
 	return link, nil
 }
 
-// DeleteLink removes a link, and with a veth its peer. It succeeds if there is none.
-func (c *Conn) DeleteLink(name string) error {
-	// From Linux 6.2 an echo makes the kernel ascribe the notification to us, so that Watch leaves it out.
-	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ECHO)
-	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
-	return c.changeLinkBy(c.removals.execute, "delete", name, req, unix.ENODEV)
-}
-
 // SetUp sets a link up or down.
 func (c *Conn) SetUp(name string, up bool) error {
 	info := nl.NewIfInfomsg(unix.AF_UNSPEC)
@@ -158,19 +150,21 @@ func (c *Conn) SetIsolated(name string, on bool) error {
 
 // changeLink completes a request with the name of its link and sends it.
 func (c *Conn) changeLink(verb, name string, req *nl.NetlinkRequest) error {
-	return c.changeLinkBy(c.requests.execute, verb, name, req)
-}
-
-// changeLinkBy is changeLink by another way to the kernel. An error that is one
-// of gone counts as success.
-func (c *Conn) changeLinkBy(execute func(*nl.NetlinkRequest) error, verb, name string, req *nl.NetlinkRequest, gone ...error) error {
-	if err := checkName(name); err != nil {
+	if err := nameLink(req, name); err != nil {
 		return fmt.Errorf("%s %w", verb, err)
 	}
-	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
-	if err := execute(req); err != nil && !isAny(err, gone) {
+	if err := c.requests.execute(req); err != nil {
 		return fmt.Errorf("%s %w", verb, linkError(name, err))
 	}
+	return nil
+}
+
+// nameLink says in a request which link it is about.
+func nameLink(req *nl.NetlinkRequest, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	return nil
 }
 

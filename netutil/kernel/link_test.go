@@ -244,3 +244,51 @@ func TestSetIsolated(t *testing.T) {
 		}
 	}
 }
+
+func TestDeleteLinks(t *testing.T) {
+	nettest.Enter(t)
+	c := open(t)
+	nettest.Run(t, "ip link add nd0 type bridge", "ip link add other0 type veth peer name other1")
+	pairs := []string{"nv0", "nv1", "nv2"}
+	for _, names := range [][]string{nil, pairs[:1], pairs, {"nv0", "nv0"}} {
+		for _, name := range pairs {
+			nettest.Run(t, "ip link add "+name+" master nd0 type veth peer name p"+name)
+		}
+		for _, again := range []bool{false, true} {
+			if err := c.DeleteLinks(names...); err != nil {
+				t.Errorf("%v, again %t: %v", names, again, err)
+			}
+		}
+		want := []string{"lo", "nd0", "other0", "other1"}
+		for _, name := range pairs {
+			if !slices.Contains(names, name) {
+				want = append(want, name, "p"+name)
+			}
+		}
+		slices.Sort(want)
+		if diff := cmp.Diff(want, linkNames(t, c)); diff != "" {
+			t.Errorf("links after %v (-want +got):\n%s", names, diff)
+		}
+		if err := c.DeleteLinks(pairs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// One that cannot go keeps its group.
+	if err := c.DeleteLinks("other0", "lo"); err == nil || !slices.Contains(linkNames(t, c), "lo") {
+		t.Errorf("delete of lo: error %v, links %v", err, linkNames(t, c))
+	}
+}
+
+func linkNames(t *testing.T, c *kernel.Conn) []string {
+	t.Helper()
+	links, err := c.Links()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, l := range links {
+		names = append(names, l.Name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -2,50 +2,60 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// concurrentRemovals is how many links can go at once. The kernel answers
-	// a removal only when every CPU has let go of the link, in some 20 ms, and
-	// meanwhile works on others.
-	concurrentRemovals = 16
-	// removalSize holds the answer to a removal.
-	removalSize = 8 << 10
-)
-
-// removals are sockets for requests that take long.
-type removals struct {
-	sockets []*socket
-	free    chan *socket
+// DeleteLink removes a link, and with a veth its peer. It succeeds if there is none.
+func (c *Conn) DeleteLink(name string) error {
+	// From Linux 6.2 an echo makes the kernel ascribe the notification to us, so that Watch leaves it out.
+	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ECHO)
+	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	if err := nameLink(req, name); err != nil {
+		return fmt.Errorf("delete %w", err)
+	}
+	if err := c.removals.execute(req); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("delete %w", linkError(name, err))
+	}
+	return nil
 }
 
-func openRemovals() (removals, error) {
-	r := removals{free: make(chan *socket, concurrentRemovals)}
-	for range concurrentRemovals {
-		s, err := openSocket(unix.NETLINK_ROUTE, removalSize)
-		if err != nil {
-			return removals{}, errors.Join(err, r.close())
+// DeleteLinks is DeleteLink of several, in the time that one takes: the kernel
+// waits until every CPU has let go of a link, in some 20 ms, and once for a
+// group. After an error all may still be there.
+func (c *Conn) DeleteLinks(names ...string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	if len(names) == 1 {
+		return c.DeleteLink(names[0])
+	}
+	// Whoever has groups of links knows them by small numbers.
+	group := nl.Uint32Attr(1<<30 | rand.Uint32()>>2)
+	var reqs []*nl.NetlinkRequest
+	for _, name := range names {
+		req := newLink(nil, 0)
+		if err := nameLink(req, name); err != nil {
+			return fmt.Errorf("delete %w", err)
 		}
-		r.sockets = append(r.sockets, s)
-		r.free <- s
+		req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, group))
+		reqs = append(reqs, req)
 	}
-	return r, nil
-}
-
-// execute sends one request on a socket that nobody else uses meanwhile.
-func (r removals) execute(req *nl.NetlinkRequest) error {
-	s := <-r.free
-	defer func() { r.free <- s }()
-	return s.execute(req)
-}
-
-func (r removals) close() error {
-	var errs []error
-	for _, s := range r.sockets {
-		errs = append(errs, s.close())
+	all := nl.NewNetlinkRequest(unix.RTM_DELLINK, 0)
+	all.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	all.AddData(nl.NewRtAttr(unix.IFLA_GROUP, group))
+	errs := c.removals.batch(append(reqs, all)...)
+	for i, err := range errs {
+		// Without such a link, or any of the group, there is nothing to remove.
+		if errors.Is(err, unix.ENODEV) {
+			errs[i] = nil
+		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("delete links %v: %w", names, err)
+	}
+	return nil
 }
