@@ -261,28 +261,32 @@ func (h *Host) refuseRA(bridge string) error {
 
 func (h *Host) setVeth(verb plan.Verb, v plan.Veth) error {
 	h.departures.await(v.Key())
-	var err error
+	change := h.changeVeth
 	if verb == plan.Add {
-		err = h.conn.AddVeth(kernel.Veth{
-			Name: v.Name, Alias: v.Alias, Master: v.Master, MTU: v.MTU,
-			Peer: v.Peer, PeerMAC: v.PeerMAC,
-		})
-	} else {
-		err = errors.Join(h.conn.SetMaster(v.Name, v.Master), h.conn.SetMTU(v.Name, v.MTU))
+		change = h.makeVeth
 	}
-	if err != nil {
-		return err
-	}
-	if v.Isolated || verb == plan.Set {
-		if err := h.conn.SetIsolated(v.Name, v.Isolated); err != nil {
-			return err
-		}
-	}
-	if err := h.conn.SetUp(v.Name, true); err != nil {
+	if err := change(v); err != nil {
 		return err
 	}
 	h.expected.addVeth(v)
 	return nil
+}
+
+func (h *Host) makeVeth(v plan.Veth) error {
+	return h.conn.AddVeth(kernel.Veth{
+		Name: v.Name, Alias: v.Alias, Master: v.Master, MTU: v.MTU,
+		Peer: v.Peer, PeerMAC: v.PeerMAC, Isolated: v.Isolated, Up: true,
+	})
+}
+
+func (h *Host) changeVeth(v plan.Veth) error {
+	if err := errors.Join(h.conn.SetMaster(v.Name, v.Master), h.conn.SetMTU(v.Name, v.MTU)); err != nil {
+		return err
+	}
+	if err := h.conn.SetIsolated(v.Name, v.Isolated); err != nil {
+		return err
+	}
+	return h.conn.SetUp(v.Name, true)
 }
 
 func (h *Host) setProxy(p plan.Proxy) error {

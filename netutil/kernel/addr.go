@@ -36,7 +36,7 @@ type Address struct {
 // is how the kernel chooses the source of a packet where nothing else decides.
 func (c *Conn) Addresses() ([]Address, error) {
 	var addrs []Address
-	name := c.names()
+	name := c.namer()
 	var indexes []int
 	req := nl.NewNetlinkRequest(unix.RTM_GETADDR, 0)
 	req.AddData(nl.NewIfAddrmsg(unix.AF_UNSPEC))

@@ -27,7 +27,9 @@ type Conn struct {
 	// stands for. Open sets it to /proc/sys/net.
 	SysctlDir string
 
-	requests *socket
+	requests *pool
+	// names finds links by name and index, which waits for nothing.
+	names *socket
 	// dumps reads tables, so that a long one keeps no change waiting.
 	dumps *socket
 	// removals takes what is slow, and keeps other changes from waiting for it.
@@ -41,8 +43,11 @@ type Conn struct {
 func Open() (*Conn, error) {
 	c := &Conn{SysctlDir: "/proc/sys/net"}
 	var err error
-	if c.requests, err = openSocket(unix.NETLINK_ROUTE, receiveSize); err != nil {
-		return nil, fmt.Errorf("open netlink socket: %w", err)
+	if c.requests, err = openPool(); err != nil {
+		return nil, fmt.Errorf("open netlink sockets: %w", err)
+	}
+	if c.names, err = openSocket(unix.NETLINK_ROUTE, 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("open netlink socket for names: %w", err), c.Close())
 	}
 	if c.dumps, err = openSocket(unix.NETLINK_ROUTE, receiveSize); err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink socket for tables: %w", err), c.Close())
@@ -62,12 +67,12 @@ func Open() (*Conn, error) {
 
 // Close closes the Conn and ends Watch with an error. Closing again succeeds.
 func (c *Conn) Close() error {
-	return errors.Join(c.events.close(), c.flows.close(), c.removals.close(), c.dumps.close(), c.requests.close())
+	return errors.Join(c.events.close(), c.flows.close(), c.removals.close(), c.dumps.close(), c.names.close(), c.requests.close())
 }
 
 // own reports whether the port is that of a socket by which c changes things.
 func (c *Conn) own(port uint32) bool {
-	return port == c.requests.pid || port == c.removals.pid
+	return c.requests.has(port) || port == c.removals.pid
 }
 
 // index returns the index of the link with this name. An ioctl costs a tenth
@@ -80,7 +85,7 @@ func (c *Conn) index(name string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("link %q: %w", name, err)
 	}
-	if err := c.requests.ioctl(unix.SIOCGIFINDEX, ifr); err != nil {
+	if err := c.names.ioctl(unix.SIOCGIFINDEX, ifr); err != nil {
 		return 0, linkError(name, err)
 	}
 	return int(ifr.Uint32()), nil
@@ -93,14 +98,14 @@ func (c *Conn) name(index int) string {
 		return ""
 	}
 	ifr.SetUint32(uint32(index))
-	if err := c.requests.ioctl(unix.SIOCGIFNAME, ifr); err != nil {
+	if err := c.names.ioctl(unix.SIOCGIFNAME, ifr); err != nil {
 		return ""
 	}
 	return ifr.Name()
 }
 
-// names returns c.name with a memory, for the length of one dump.
-func (c *Conn) names() func(index int) string {
+// namer returns c.name with a memory, for the length of one dump.
+func (c *Conn) namer() func(index int) string {
 	seen := map[int]string{0: ""}
 	return func(index int) string {
 		name, ok := seen[index]

@@ -51,11 +51,16 @@ type Veth struct {
 	Master  string
 	MTU     int
 	PeerMAC inet.MAC
+	// Isolated ports of the bridge do not reach each other.
+	Isolated bool
+	// Up sets the host side up, when all else is as it should be.
+	Up bool
 }
 
-// AddVeth makes a pair of links, both down, of which the host side has no
-// addresses of its own. A veth with the same name and alias is adjusted, its
-// peer left as it is; any other link with this name is kept, and is an error.
+// AddVeth makes a pair of links of which the host side has no addresses of its
+// own and the container side is down. A veth with the same name and alias is
+// adjusted, its peer left as it is; any other link with this name is kept, and
+// is an error.
 func (c *Conn) AddVeth(v Veth) error {
 	if err := c.addVeth(v); err != nil {
 		return fmt.Errorf("add veth %s peer %s: %w", v.Name, v.Peer, err)
@@ -89,55 +94,68 @@ func (c *Conn) addVeth(v Veth) error {
 		peer.AddRtAttr(unix.IFLA_MTU, mtu)
 		settings = append(settings, nl.NewRtAttr(unix.IFLA_MTU, mtu))
 	}
-	return c.addLink(kindVeth, v.Name, v.Alias, data, settings)
+	var last []*nl.NetlinkRequest
+	if v.Isolated {
+		last = append(last, isolate(true))
+	}
+	if v.Up {
+		last = append(last, setUp(true))
+	}
+	return c.addLink(kindVeth, v.Name, v.Alias, data, settings, last...)
 }
 
-// addLink makes a link and gives it its settings, both in one system call: the
-// kernel takes an alias only for a link that exists, and a link without one
-// would never be known for ours again if the process died in between.
-func (c *Conn) addLink(kind, name, alias string, data *nl.RtAttr, settings []nl.NetlinkRequestData) error {
-	if err := checkName(name); err != nil {
-		return err
-	}
+// addLink makes a link, gives it its settings and carries out what comes last,
+// all in one system call: the kernel takes an alias only for a link that exists,
+// and a link without one would never be known for ours again if the process died
+// in between.
+func (c *Conn) addLink(kind, name, alias string, data *nl.RtAttr, settings []nl.NetlinkRequestData, last ...*nl.NetlinkRequest) error {
 	set := newLink(nil, 0)
-	set.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	create := newLink(nil, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ECHO)
+	changes := append([]*nl.NetlinkRequest{set}, last...)
+	for _, req := range append(changes, create) {
+		if err := nameLink(req, name); err != nil {
+			return err
+		}
+	}
 	for _, s := range settings {
 		set.AddData(s)
 	}
 	// Refused creations do not stop the settings, so another's link of this name must be seen before.
-	switch have, err := c.Link(name); {
+	switch _, err := c.index(name); {
 	case err == nil:
-		return c.adjustLink(kind, alias, have, data, set)
+		return c.adjustLink(kind, name, alias, data, changes)
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	create := newLink(nil, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ECHO)
-	create.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	if kind == kindVeth {
 		addQueues(create.AddData)
 	}
 	info := linkInfo(create, kind)
 	info.AddChild(data)
-	errs := c.requests.batch(create, set)
-	switch {
-	case errs[0] != nil:
+	errs := c.requests.batch(append([]*nl.NetlinkRequest{create}, changes...)...)
+	if errs[0] != nil {
 		return errs[0]
-	case errs[1] != nil:
-		return errors.Join(errs[1], c.DeleteLink(name))
+	}
+	if err := errors.Join(errs[1:]...); err != nil {
+		return errors.Join(err, c.DeleteLink(name))
 	}
 	return nil
 }
 
-// adjustLink gives a link that is there its settings, if it is ours.
-func (c *Conn) adjustLink(kind, alias string, have Link, data *nl.RtAttr, set *nl.NetlinkRequest) error {
+// adjustLink changes a link that is there, if it is ours.
+func (c *Conn) adjustLink(kind, name, alias string, data *nl.RtAttr, changes []*nl.NetlinkRequest) error {
+	have, err := c.Link(name)
+	if err != nil {
+		return err
+	}
 	if have.Kind != kind || have.Alias != alias {
 		return fmt.Errorf("another link has this name (kind %q, alias %q): rename or delete it", have.Kind, have.Alias)
 	}
 	if kind == kindBridge {
-		info := linkInfo(set, kind)
+		info := linkInfo(changes[0], kind)
 		info.AddChild(data)
 	}
-	return c.requests.execute(set)
+	return errors.Join(c.requests.batch(changes...)...)
 }
 
 // ipv6Settings keeps the kernel from giving a link addresses of its own, which

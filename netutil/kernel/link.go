@@ -90,14 +90,20 @@ func (c *Conn) Link(name string) (Link, error) {
 
 // SetUp sets a link up or down.
 func (c *Conn) SetUp(name string, up bool) error {
-	info := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	info.Change = unix.IFF_UP
 	verb := "set down"
 	if up {
-		info.Flags = unix.IFF_UP
 		verb = "set up"
 	}
-	return c.changeLink(verb, name, newLink(info, 0))
+	return c.changeLink(verb, name, setUp(up))
+}
+
+func setUp(up bool) *nl.NetlinkRequest {
+	info := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	info.Change = unix.IFF_UP
+	if up {
+		info.Flags = unix.IFF_UP
+	}
+	return newLink(info, 0)
 }
 
 // SetMTU sets the MTU of a link.
@@ -140,12 +146,16 @@ func (c *Conn) SetMcastSnooping(name string, on bool) error {
 
 // SetIsolated says whether a port of a bridge reaches others that are isolated.
 func (c *Conn) SetIsolated(name string, on bool) error {
+	return c.changeLink("set isolated of", name, isolate(on))
+}
+
+func isolate(on bool) *nl.NetlinkRequest {
 	req := newLink(nil, 0)
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_SLAVE_KIND, nl.NonZeroTerminated(kindBridge))
 	info.AddRtAttr(nl.IFLA_INFO_SLAVE_DATA, nil).AddRtAttr(nl.IFLA_BRPORT_ISOLATED, boolean(on))
 	req.AddData(info)
-	return c.changeLink("set isolated of", name, req)
+	return req
 }
 
 // changeLink completes a request with the name of its link and sends it.

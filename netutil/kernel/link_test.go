@@ -92,6 +92,30 @@ func TestAddVeth(t *testing.T) {
 	}
 }
 
+// A pair that is made up and isolated never is a port that reaches others.
+func TestAddVethUp(t *testing.T) {
+	nettest.Enter(t)
+	c := open(t)
+	if err := c.AddBridge(bridge); err != nil {
+		t.Fatal(err)
+	}
+	v := veth
+	v.Isolated, v.Up = true, true
+	for _, before := range [][]string{nil, nil, {"ip link set nv0 down", "bridge link set dev nv0 isolated off"}} {
+		nettest.Run(t, before...)
+		if err := c.AddVeth(v); err != nil {
+			t.Fatal(err)
+		}
+		l, err := c.Link("nv0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !l.Up || !l.Isolated || l.Master != "nd0" {
+			t.Errorf("after %q: %+v", before, l)
+		}
+	}
+}
+
 // TestAddLinkKeepsOthers has names that are taken: whoever has them keeps them.
 func TestAddLinkKeepsOthers(t *testing.T) {
 	tests := []struct {

@@ -65,7 +65,7 @@ func (c *Conn) neighbors(last []Neighbor, fam, flags uint8) ([]Neighbor, error) 
 	if err != nil {
 		return nil, err
 	}
-	name := c.names()
+	name := c.namer()
 	kept := neighbors[:0]
 	for i, n := range neighbors {
 		if n.Link = name(indexes[i]); n.Link != "" {

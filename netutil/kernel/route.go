@@ -60,7 +60,7 @@ type Route struct {
 // families, but for those that have expired.
 func (c *Conn) Routes() ([]Route, error) {
 	var routes []Route
-	name := c.names()
+	name := c.namer()
 	for _, fam := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		found, err := c.routes(fam)
 		if err != nil {
