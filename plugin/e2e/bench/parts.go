@@ -59,8 +59,9 @@ func parts() []part {
 		},
 		{
 			"calls", "The plugin's part of a start",
-			[]string{"What dockerd waits for, without dockerd: 8 clients at once make its calls to the plugin for containers of dual-stack " +
-				"networks that come and go, beside endpoints that are there. Memory is that of the plugin's process."},
+			[]string{"What dockerd waits for, without dockerd: 8 clients at once make its calls to the plugin for containers of a dual-stack " +
+				"network, beside endpoints that are there. All start containers, then all stop them, and then each starts one and " +
+				"stops it, again and again: there the kernel removes links while others start. Memory is that of the plugin's process."},
 			measureCalls,
 		},
 		{
