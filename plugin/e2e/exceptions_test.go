@@ -80,7 +80,8 @@ func exceptions() map[string]map[string]exception {
 			"! FRR on a Docker host, /etc/frr/frr.conf, with bgpd=yes in /etc/frr/daemons: announces what": {
 				why: "the scenarios of routed hosts run it", check: sameAs("docs/routing/frr.conf"),
 			},
-			bfdPart: {why: "a part of a file, which TestLimits has BIRD run", check: picture},
+			birdBFD: {why: "a part of a file, which TestLimits has BIRD run", check: picture},
+			frrBFD:  {why: "a part of a file, which TestRouted has FRR run", check: picture},
 		},
 		"docs/clusters.md": {
 			"NDP6_ETCD=https://192.0.2.1:2379,https://192.0.2.2:2379,https://192.0.2.3:2379": {why: "a part of a file", check: picture},

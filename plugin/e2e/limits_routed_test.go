@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,10 +12,6 @@ import (
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
-
-// bfdPart begins the block of docs/routed.md that has BIRD notice in no time that
-// its peer is dead.
-const bfdPart = "protocol bfd {"
 
 // What two hosts announce: a pool each, and addresses that move between them.
 const (
@@ -59,13 +54,7 @@ func (l *limits) routed() {
 	l.took("an address is withdrawn: the router has no route", "BIRD, from that of the host on", routedLimit, stopped...)
 	l.took("an address moves to another host: the router follows", "BIRD, from the new host's route on", routedLimit, l.movesBetween(hosts)...)
 
-	l.eventually(func() error {
-		sessions, err := router.Ask(l.ctx(), "show bfd sessions")
-		if err == nil && !regexp.MustCompile(regexp.QuoteMeta(hosts[0].host.Addr())+` .* Up `).MatchString(sessions) {
-			err = fmt.Errorf("no session with %s is up:\n%s", hosts[0].host.Name, sessions)
-		}
-		return err
-	})
+	hosts[0].sessionUp()
 	l.restarted(hosts)
 	m := l.newMoving(hosts)
 	m.start(0)
@@ -160,5 +149,5 @@ func withBFD(t *testing.T, config string) string {
 	if strings.Count(config, graceful) != 1 {
 		t.Fatalf("BIRD's file has not one line %q:\n%s", graceful, config)
 	}
-	return strings.Replace(config, graceful, bfd, 1) + findBlock(t, "docs/routed.md", bfdPart).text + "\n"
+	return strings.Replace(config, graceful, bfd, 1) + findBlock(t, "docs/routed.md", birdBFD).text + "\n"
 }

@@ -19,7 +19,6 @@ const (
 	joinLimit    = 20 * time.Millisecond
 	claimLimit   = 500 * time.Millisecond
 	leaveLimit   = 200 * time.Millisecond
-	bfdLimit     = 1500 * time.Millisecond
 	memoryLimit  = 40e6
 
 	// How often what varies is measured, and joins.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,8 +21,19 @@ import (
 const (
 	routedLimit = 100 * time.Millisecond
 	deadLimit   = 10 * time.Second // with a hold time of 6 s, after which BIRD takes 3 s to close
+	bfdLimit    = 1500 * time.Millisecond
 	routedTries = 5
 )
+
+// The first lines of blocks of docs/routed.md, with which a router knows in no
+// time that the host is dead.
+const (
+	birdBFD = "protocol bfd {"
+	frrBFD  = "router bgp 65010"
+)
+
+// routedPrefix is what the host announces in the end.
+const routedPrefix = "2001:db8:1000:a::/80"
 
 // protoBIRD is the protocol of BIRD's routes in the kernel.
 const protoBIRD = 12
@@ -69,6 +81,12 @@ func TestRouted(t *testing.T) {
 					b.ok(r.daemon.Close())
 				}()
 				r.announces()
+				if daemon.name == "FRR" { // TestLimits has BIRD's.
+					b.ok(r.daemon.Close())
+					r.daemon, err = daemon.start(b.host.Node)(readDocument(t, daemon.file) + findBlock(t, "docs/routed.md", frrBFD).text + "\n")
+					b.ok(err)
+					r.diesWithBFD()
+				}
 			})
 		}
 	}
@@ -154,7 +172,7 @@ func (r *announcer) peered() {
 
 // announces is the life of announced networks.
 func (r *announcer) announces() {
-	const prefix, single, silent = "2001:db8:1000:a::/80", "2001:db8:1000:b::/80", "2001:db8:1000:c::/80"
+	const prefix, single, silent = routedPrefix, "2001:db8:1000:b::/80", "2001:db8:1000:c::/80"
 	for _, foreign := range []string{
 		"2001:db8:2000::/64 dev eth0 proto static", "2001:db8:2001::/64 dev eth0 proto 77",
 		"2001:db8:2002::/64 via 2001:db8:1::1 proto 167", "unreachable 2001:db8:2003::/64 proto boot",
@@ -213,6 +231,30 @@ func (r *announcer) announces() {
 	}
 	r.ok(r.Plug(r.ctx(), r.host))
 	r.settles(prefix)
+}
+
+// sessionUp waits until the router has a BFD session with the host.
+func (r *announcer) sessionUp() {
+	r.Helper()
+	up := regexp.MustCompile(regexp.QuoteMeta(r.host.Addr()) + ` .* Up `)
+	r.within(time.Minute, func() error {
+		sessions, err := r.router.Ask(r.ctx(), "show bfd sessions")
+		if err == nil && !up.MatchString(sessions) {
+			err = fmt.Errorf("no session with %s is up:\n%s", r.host.Name, sessions)
+		}
+		return err
+	})
+}
+
+// diesWithBFD is about a host that has one network with a prefix.
+func (r *announcer) diesWithBFD() {
+	r.settles(routedPrefix)
+	r.sessionUp()
+	took := r.dies(netip.MustParsePrefix(routedPrefix), func() {})
+	r.Logf("the host is dead: withdrawn by BFD after %s, limit %s", took.Round(time.Millisecond), bfdLimit)
+	if took > bfdLimit {
+		r.Errorf("withdrawn by BFD %s after the host's death, want at most %s", took, bfdLimit)
+	}
 }
 
 // routedWait is for what is not measured.

@@ -27,8 +27,8 @@ func (n *Node) StartBIRD(ctx context.Context, config string) (*Service, error) {
 	return r, r.Start(ctx)
 }
 
-// StartFRR starts FRR's zebra and bgpd, the latter with a configuration, in the
-// network of the node.
+// StartFRR starts FRR's zebra, bfdd and bgpd, the last with a configuration, in
+// the network of the node.
 func (n *Node) StartFRR(ctx context.Context, config string) (*Service, error) {
 	r, err := n.newService(config)
 	if err != nil {
@@ -38,14 +38,14 @@ func (n *Node) StartFRR(ctx context.Context, config string) (*Service, error) {
 	if _, err := n.network().Exec(ctx, "chown", "-R", "frr:frrvty", r.dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(r.dir))
 	}
-	for _, name := range []string{"zebra", "bgpd"} {
+	for _, name := range []string{"zebra", "bfdd", "bgpd"} {
 		r.daemons = append(r.daemons, []string{
 			filepath.Join(frrDir, name), "-u", "frr", "-g", "frr", "-A", "::1", "-P", "0", "--log", "stdout",
 			"--vty_socket", r.dir, "-z", filepath.Join(r.dir, "zserv.api"), "-i", filepath.Join(r.dir, name+".pid"),
 		})
 	}
 	r.daemons[0] = append(r.daemons[0], "-K", "120")
-	r.daemons[1] = append(r.daemons[1], "-f", filepath.Join(r.dir, "config"))
+	r.daemons[2] = append(r.daemons[2], "-f", filepath.Join(r.dir, "config"))
 	r.ready = "show bgp ipv6 summary"
 	r.ask = func(ctx context.Context, question string) (string, error) {
 		return r.node.Exec(ctx, "vtysh", "--vty_socket", r.dir, "-c", question)
