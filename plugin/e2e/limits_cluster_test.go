@@ -126,31 +126,44 @@ func (l *limits) starts() {
 var joinTook = regexp.MustCompile(`method=NetworkDriver\.Join duration=(\S+)`)
 
 // joins is about the plugin's part of a container's start. One in a hundred is
-// soon kept waiting by what else the machine does, so there are some series.
+// soon kept waiting by what else the machine does, so there are some series. It is
+// not judged where the machine keeps waiting whoever changes links.
 func (l *limits) joins() {
 	l.network("more", "--ipam-opt", limitBase)
 	l.web("joins", "web")
-	var all []time.Duration
-	var p99 time.Duration
-	series := 0
-	for series < limitSeries && (series == 0 || p99 > joinLimit) {
-		series++
-		all = l.joinSeries()
-		p99 = all[len(all)*99/100-1]
-		l.Logf("joins: median %s, p99 %s, slowest %v", rounded(median(all)), rounded(p99), all[len(all)-5:])
+	var all, alone []time.Duration
+	for n := 0; n < limitSeries && (n == 0 || p99(all) > joinLimit); n++ {
+		all, alone = l.joinSeries()
+		l.Logf("joins: median %s, p99 %s, slowest %v; without them: p99 %s", rounded(median(all)), rounded(p99(all)), all[len(all)-5:], rounded(p99(alone)))
 	}
-	how := fmt.Sprintf("of %d, median %s; series %d, one of at most %d", len(all), rounded(median(all)), series, limitSeries)
-	l.row("the plugin's own share of a join, p99", how, rounded(p99), rounded(joinLimit), p99 > joinLimit)
+	how := fmt.Sprintf("of %d, median %s; %d changes of a link in an idle namespace: p99 %s", len(all), rounded(median(all)), changesOfJoin, rounded(p99(alone)))
+	missed := p99(all) > joinLimit
+	if missed && p99(alone) > joinLimit/2 {
+		missed = false
+		how = "NOT JUDGED, the machine is busy; " + how
+	}
+	l.row("the plugin's own share of a join, p99", how, rounded(p99(all)), rounded(joinLimit), missed)
 	l.docker("rm", "-f", "joins")
 	l.docker("network", "rm", "more")
 }
 
+// changesOfJoin is about as often as a join has the kernel change links.
+const changesOfJoin = 10
+
+// p99 is what 99 in 100 do not exceed, of durations in order.
+func p99(all []time.Duration) time.Duration { return all[len(all)*99/100-1] }
+
 // joinSeries has a container join a network again and again, and returns how long
-// the plugin took each time, in order.
-func (l *limits) joinSeries() (all []time.Duration) {
+// the plugin took each time, and how long the kernel does elsewhere, in order.
+func (l *limits) joinSeries() (all, alone []time.Duration) {
 	l.Helper()
 	before := len(l.host.PluginLog(0))
 	for range limitJoins {
+		_, err := l.neighbor.Touch(1) // The kernel has removed the last link then.
+		l.ok(err)
+		took, err := l.neighbor.Touch(changesOfJoin)
+		l.ok(err)
+		alone = append(alone, took)
 		for _, verb := range []string{"connect", "disconnect"} {
 			status, answer, err := l.host.Call(l.ctx(), "/run/docker.sock", http.MethodPost, "/networks/more/"+verb, strings.NewReader(`{"Container":"joins"}`))
 			l.ok(err)
@@ -168,7 +181,8 @@ func (l *limits) joinSeries() (all []time.Duration) {
 		l.Fatalf("the log has %d joins, want %d", len(all), limitJoins)
 	}
 	slices.Sort(all)
-	return all
+	slices.Sort(alone)
+	return all, alone
 }
 
 // killed is about traffic between containers of two hosts.

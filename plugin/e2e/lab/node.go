@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/netns"
 )
 
@@ -132,6 +133,24 @@ func (n *Node) Sysctl(key string) (string, error) {
 		return err
 	})
 	return strings.TrimSpace(string(value)), err
+}
+
+// Touch changes the node's loopback link so many times, to no effect, and returns
+// how long the kernel took: it changes links of all namespaces one by one.
+func (n *Node) Touch(times int) (took time.Duration, err error) {
+	var conn *kernel.Conn
+	if err := n.do(func() (err error) {
+		conn, err = kernel.Open()
+		return err
+	}); err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	for i := range times {
+		err = errors.Join(err, conn.SetMTU("lo", 65535+i%2))
+	}
+	took = time.Since(begin)
+	return took, errors.Join(err, conn.Close())
 }
 
 // do calls fn in the node's network namespace.
