@@ -51,7 +51,16 @@ func SYNFrame(from, to [6]byte, src, dst netip.AddrPort) []byte {
 
 // IsTCPTo tells Ethernet frames that hold a TCP segment to a port, of IPv4 or
 // IPv6 without extension headers.
-func IsTCPTo(port uint16) func(frame []byte) bool {
+func IsTCPTo(port uint16) func(frame []byte) bool { return isTCPTo(port, 0) }
+
+// IsSYNTo tells those of them that ask for a connection.
+func IsSYNTo(port uint16) func(frame []byte) bool {
+	const syn = 0x02
+	return isTCPTo(port, syn)
+}
+
+// isTCPTo tells segments that have these flags, whatever others they have.
+func isTCPTo(port uint16, flags byte) func(frame []byte) bool {
 	return func(f []byte) bool {
 		if len(f) < 14 {
 			return false
@@ -68,6 +77,6 @@ func IsTCPTo(port uint16) func(frame []byte) bool {
 				proto = f[14+9]
 			}
 		}
-		return proto == protoTCP && len(f) >= segment+tcpSize && binary.BigEndian.Uint16(f[segment+2:]) == port
+		return proto == protoTCP && len(f) >= segment+tcpSize && binary.BigEndian.Uint16(f[segment+2:]) == port && f[segment+13]&flags == flags
 	}
 }
