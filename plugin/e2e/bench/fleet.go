@@ -44,6 +44,20 @@ type fleet struct {
 	memory               stat.Sample
 }
 
+// measureFleet makes a host with so many endpoints, measures rounds, and ends its plugin.
+func measureFleet(ctx context.Context, l *lab.Lab, o options, number, size, rounds, each int) (f *fleet, err error) {
+	if f, err = newFleet(ctx, l, o, number, size); err != nil {
+		return nil, err
+	}
+	defer f.caller.Close()
+	for range rounds {
+		if err := f.round(ctx, each); err != nil {
+			return nil, err
+		}
+	}
+	return f, f.host.StopPlugin(ctx, "KILL")
+}
+
 // newFleet makes a host and its endpoints.
 func newFleet(ctx context.Context, l *lab.Lab, o options, number, size int) (*fleet, error) {
 	f := new(fleet)
