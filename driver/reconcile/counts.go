@@ -11,6 +11,7 @@ import (
 	"github.com/ndp6/ndp6/driver/firewall"
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/uplink"
+	"github.com/ndp6/ndp6/netutil/fastpath"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/netutil/responder"
@@ -83,9 +84,8 @@ type HostCounts struct {
 	RuleRepairs uint64
 	// PrefixChanges is how often an uplink that was known had other on-link prefixes.
 	PrefixChanges uint64
-	// Forwarded are the packets that the fast path forwarded, "entered" and
-	// "left", nil where there is none.
-	Forwarded map[string]uint64
+	// Forwarded are the packets that the fast path forwarded.
+	Forwarded fastpath.Counts
 	// Uplinks are those of networks, in the order of their names.
 	Uplinks []UplinkCounts
 }

@@ -299,11 +299,11 @@ func (f *fastPaths) same() (bool, error) {
 }
 
 // counts returns how many packets were forwarded.
-func (f *fastPaths) counts() (map[string]uint64, error) {
+func (f *fastPaths) counts() (fastpath.Counts, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.path == nil {
-		return nil, nil
+		return fastpath.Counts{}, nil
 	}
 	return f.path.Counts()
 }

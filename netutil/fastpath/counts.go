@@ -2,24 +2,24 @@ package fastpath
 
 import "fmt"
 
-// counters are enum count of the programs.
-var counters = [...]string{"entered", "left"}
+// Counts is how many packets were forwarded. What arrived as one and is sent in
+// segments counts as one.
+type Counts struct {
+	Entered, Left uint64 // to containers, and from them
+}
 
-// Counts returns how many packets were forwarded since New, by "entered" for
-// those to containers and "left" for those from them. What arrived as one and is
-// sent in segments counts as one.
-func (p *Path) Counts() (map[string]uint64, error) {
+// Counts returns those since New.
+func (p *Path) Counts() (c Counts, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	counts := make(map[string]uint64)
-	for i, name := range counters {
+	for i, sum := range []*uint64{&c.Entered, &c.Left} { // enum count of the programs
 		var each []uint64 // by CPU
 		if err := p.kernel.Counts.Lookup(uint32(i), &each); err != nil {
-			return nil, fmt.Errorf("read counts of the fast path: %w", err)
+			return Counts{}, fmt.Errorf("read counts of the fast path: %w", err)
 		}
 		for _, n := range each {
-			counts[name] += n
+			*sum += n
 		}
 	}
-	return counts, nil
+	return c, nil
 }

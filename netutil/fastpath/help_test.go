@@ -193,5 +193,5 @@ func (s *street) forwarded() (entered, left uint64) {
 	s.t.Helper()
 	counts, err := s.path.Counts()
 	s.must(err)
-	return counts["entered"], counts["left"]
+	return counts.Entered, counts.Left
 }

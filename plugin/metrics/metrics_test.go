@@ -23,6 +23,7 @@ import (
 	"github.com/ndp6/ndp6/driver/plan"
 	"github.com/ndp6/ndp6/driver/reconcile"
 	"github.com/ndp6/ndp6/ipam"
+	"github.com/ndp6/ndp6/netutil/fastpath"
 	"github.com/ndp6/ndp6/netutil/kernel"
 	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/netutil/responder"
@@ -58,7 +59,7 @@ func full() metrics.Snapshot {
 			},
 		},
 		Host: reconcile.HostCounts{
-			RuleRepairs: 16, PrefixChanges: 17, Forwarded: map[string]uint64{"entered": 34, "left": 35},
+			RuleRepairs: 16, PrefixChanges: 17, Forwarded: fastpath.Counts{Entered: 34, Left: 35},
 			Uplinks: []reconcile.UplinkCounts{
 				{Name: "eth0", Ready: true, Proxies: 18, Discovery: kernel.Discovery{Solicitations: 19, Advertisements: 20}, Responder: &responder.Counts{
 					Answers: map[string]uint64{"multicast": 31, "unicast": 32}, Drops: map[string]uint64{"unassigned": 33},

@@ -20,7 +20,7 @@ enum {
 	TCP_OFFSET_OFFSET = ETH_SIZE + IP_SIZE + 12,
 };
 
-/* What is counted, in the order in which counts.go names it. */
+/* What is counted, in the order in which counts.go reads it. */
 enum count { ENTERED, LEFT, COUNTS };
 
 /* A packet's headers, with their fields where the stack's alignment wants them. */
