@@ -195,7 +195,7 @@ func (s *swarm) serve(args ...string) {
 func (s *swarm) runs(onManager, onWorker int) {
 	s.Helper()
 	for b, want := range map[*bed]int{s.manager: onManager, s.worker: onWorker} {
-		b.within(2*time.Minute, func() error {
+		b.within(4*time.Minute, func() error {
 			if state := s.leader.docker("service", "inspect", "-f", "{{with .UpdateStatus}}{{.State}}{{end}}", "www"); state == "updating" {
 				return errors.New("the service is being updated")
 			}
