@@ -26,7 +26,7 @@ func setModeOf(n *plan.Network, o options, defaultAnnounce string) error {
 	default:
 		n.Mode, n.Reason = plan.Routed, fmt.Sprintf("pool %s is global", n.Pools[0].Prefix)
 	}
-	if n.Announce == "" && routedOut(*n) {
+	if n.Announce == "" && n.RoutedOut() {
 		n.Announce = defaultAnnounce
 	}
 	if n.Announce == plan.AnnounceNone {
@@ -61,13 +61,13 @@ func checkModeOptions(n plan.Network) error {
 		return fmt.Errorf("option %s=%q is for mode %s, and this network's is %s: leave it out, or add -o %s=%s", keyOutside, n.Outside, plan.NPTv6, n.Mode, keyMode, plan.NPTv6)
 	case n.NoHostPorts && n.Mode == plan.NAT:
 		return fmt.Errorf("option %s=\"off\" with mode %s: nothing could reach its containers; use on, or another mode", keyHostPublish, plan.NAT)
-	case n.FastPath && !routedOut(n):
+	case n.FastPath && !n.RoutedOut():
 		return fmt.Errorf("option %s=%q: only addresses that are the same outside can go around the kernel; leave it out, or use -o %s=%s without --internal", keyDatapath, DatapathBPF, keyMode, plan.Routed)
 	case n.FastPath && !n.NoHostPorts:
 		return fmt.Errorf("option %s=%q with host ports, whose answers only the kernel can translate back: add -o %s=off, or leave it out", keyDatapath, DatapathBPF, keyHostPublish)
 	case n.NDP == plan.NDPOn && (n.Mode == plan.NAT || n.Internal):
 		return fmt.Errorf("option %s=%q: nobody outside sees this network's addresses; leave it out", keyNDP, n.NDP)
-	case n.Announce != "" && !routedOut(n):
+	case n.Announce != "" && !n.RoutedOut():
 		return fmt.Errorf("option %s=%q: nobody outside sees this network's addresses; use %s, or -o %s=%s without --internal", keyAnnounce, n.Announce, plan.AnnounceNone, keyMode, plan.Routed)
 	}
 	if !n.Outside.IsValid() {
@@ -82,9 +82,6 @@ func checkModeOptions(n plan.Network) error {
 	}
 	return nil
 }
-
-// routedOut reports whether containers of n have the same addresses outside.
-func routedOut(n plan.Network) bool { return n.Mode == plan.Routed && !n.Internal }
 
 // checkOutside refuses what the host as it is cannot translate to.
 func checkOutside(n plan.Network, u uplink.Uplink, foreign inet.Foreign) error {

@@ -175,9 +175,10 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 		veth.Peer, veth.PeerMAC = e.ContainerSide(), e.MAC
 	}
 	all := Addresses(n, e, up)
-	host.Add(e.ID, veth, rules(n, e, AddrsOf(all)))
-	if f, ok := fastPort(n, e, AddrsOf(all)); ok {
-		host.Add(e.ID, f)
+	addrs, fast := AddrsOf(all), fastPorts(n, e)
+	host.Add(e.ID, veth, rules(n, e, addrs, fast))
+	if len(fast) > 0 {
+		host.Add(e.ID, fastPort(n, e, addrs, fast)...)
 	}
 	u := up.For[n.Uplink]
 	for _, a := range all {
@@ -204,10 +205,10 @@ func ForEndpoint(n Network, e Endpoint, up Uplinks) Host {
 	return host
 }
 
-func rules(n Network, e Endpoint, addrs []netip.Addr) Rules {
+func rules(n Network, e Endpoint, addrs []netip.Addr, fast []firewall.Port) Rules {
 	return Rules{ID: e.ID, Endpoint: firewall.Endpoint{
 		Port: e.HostSide(), Bridge: n.Bridge, MAC: e.MAC, Addrs: addrs, Elsewhere: e.Elsewhere,
 		Open: e.Open, Unguarded: n.Unguarded, Isolated: n.Isolated, Published: e.Published,
-		Stateless: fastPorts(n, e),
+		Stateless: fast,
 	}}
 }

@@ -53,7 +53,7 @@ func (f FastPort) String() string {
 
 // UsesFastPath reports whether n asks for the fast path, and is such that nothing
 // of it is translated.
-func (n Network) UsesFastPath() bool { return n.FastPath && n.Mode == Routed && !n.Internal }
+func (n Network) UsesFastPath() bool { return n.FastPath && n.RoutedOut() }
 
 // fastLinks returns the uplinks of networks that ask for it.
 func fastLinks(networks []Network, up Uplinks) []Object {
@@ -79,17 +79,18 @@ func fastLinks(networks []Network, up Uplinks) []Object {
 }
 
 // fastPort returns what the fast path is to know of an endpoint with these
-// addresses, false where that is nothing.
-func fastPort(n Network, e Endpoint, addrs []netip.Addr) (FastPort, bool) {
-	f := FastPort{
-		ID: e.ID, Port: e.HostSide(), Bridge: n.Bridge, MAC: e.MAC, Gateway: n.MAC(), Ports: fastPorts(n, e),
-	}
+// addresses and fastPorts, nothing where no address is left.
+func fastPort(n Network, e Endpoint, addrs []netip.Addr, ports []firewall.Port) []Object {
+	f := FastPort{ID: e.ID, Port: e.HostSide(), Bridge: n.Bridge, MAC: e.MAC, Gateway: n.MAC(), Ports: ports}
 	for _, a := range addrs {
 		if a.Is6() && !slices.Contains(e.Withdrawn, a) {
 			f.Addrs = append(f.Addrs, a)
 		}
 	}
-	return f, len(f.Addrs) > 0 && len(f.Ports) > 0
+	if len(f.Addrs) == 0 {
+		return nil
+	}
+	return []Object{f}
 }
 
 // fastPorts returns the ports of TCP and UDP that are open at the container's

@@ -23,6 +23,9 @@ const (
 	Isolated Mode = "isolated"
 )
 
+// RoutedOut reports whether containers of n have the same addresses outside.
+func (n Network) RoutedOut() bool { return n.Mode == Routed && !n.Internal }
+
 // How proxy entries answer for the addresses of a network on its uplink.
 const (
 	NDPAuto = ""    // where the uplink's on-link prefixes cover them
