@@ -194,11 +194,11 @@ func (f *fastPaths) setPort(p plan.FastPort) error {
 	if path == nil {
 		return errors.Join(err, f.removeDead(p.Port))
 	}
-	port, err := f.conn.Link(p.Port)
+	port, err := f.conn.Index(p.Port)
 	if err != nil {
 		return err
 	}
-	bridge, err := f.conn.Link(p.Bridge)
+	bridge, err := f.conn.Index(p.Bridge)
 	if err != nil {
 		return err
 	}
@@ -208,15 +208,15 @@ func (f *fastPaths) setPort(p plan.FastPort) error {
 	if err := f.forget(f.ports[p.ID].FastPort, p.Addrs); err != nil {
 		return err
 	}
-	e := fastpath.Endpoint{Port: port.Index, Bridge: bridge.Index, MAC: p.MAC, Gateway: p.Gateway}
+	e := fastpath.Endpoint{Port: port, Bridge: bridge, MAC: p.MAC, Gateway: p.Gateway}
 	for _, open := range p.Ports {
-		e.Ports = append(e.Ports, fastpath.Port{Proto: open.Proto, Number: open.Number})
+		e.Ports = append(e.Ports, fastpath.Port(open))
 	}
 	if err := path.Put(e, p.Addrs...); err != nil {
 		return fmt.Errorf("endpoint %s: %w", p.ID, err)
 	}
-	delete(f.dead, port.Index)
-	f.ports[p.ID] = fastPort{p, port.Index}
+	delete(f.dead, port)
+	f.ports[p.ID] = fastPort{p, port}
 	for _, a := range p.Addrs {
 		f.owners[a] = p.ID
 	}
@@ -273,15 +273,15 @@ func (f *fastPaths) removePort(p plan.FastPort) error {
 
 // removeDead ends what an earlier process began on a link. Whoever calls holds mu.
 func (f *fastPaths) removeDead(name string) error {
-	link, err := f.conn.Link(name)
+	index, err := f.conn.Index(name)
 	if errors.Is(err, kernel.ErrNotFound) {
 		return nil
 	}
 	if err == nil {
-		err = fastpath.Detach(link.Index)
+		err = fastpath.Detach(index)
 	}
 	if err == nil {
-		delete(f.dead, link.Index)
+		delete(f.dead, index)
 	}
 	return err
 }

@@ -101,7 +101,7 @@ func (c *Conn) DeleteAddress(link string, p netip.Prefix) error {
 }
 
 func (c *Conn) changeAddress(typ, flags int, link string, p netip.Prefix) error {
-	index, err := c.index(link)
+	index, err := c.Index(link)
 	if err != nil {
 		return err
 	}

@@ -75,9 +75,10 @@ func (c *Conn) own(port uint32) bool {
 	return c.requests.has(port) || port == c.removals.pid
 }
 
-// index returns the index of the link with this name. An ioctl costs a tenth
-// of a netlink request, and netlink sockets take those of links.
-func (c *Conn) index(name string) (int, error) {
+// Index returns the index of the link with this name, and ErrNotFound if there is
+// none. It waits for nobody: an ioctl costs a tenth of a netlink request, and
+// netlink sockets take those of links.
+func (c *Conn) Index(name string) (int, error) {
 	if err := checkName(name); err != nil {
 		return 0, err
 	}

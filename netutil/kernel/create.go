@@ -75,7 +75,7 @@ func (c *Conn) addVeth(v Veth) error {
 	settings := []nl.NetlinkRequestData{ipv6Settings()}
 	settings = append(settings, nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(v.Alias)))
 	if v.Master != "" {
-		master, err := c.index(v.Master)
+		master, err := c.Index(v.Master)
 		if err != nil {
 			return fmt.Errorf("master %w", err)
 		}
@@ -121,7 +121,7 @@ func (c *Conn) addLink(kind, name, alias string, data *nl.RtAttr, settings []nl.
 		set.AddData(s)
 	}
 	// Refused creations do not stop the settings, so another's link of this name must be seen before.
-	switch _, err := c.index(name); {
+	switch _, err := c.Index(name); {
 	case err == nil:
 		return c.adjustLink(kind, name, alias, data, changes)
 	case !errors.Is(err, ErrNotFound):

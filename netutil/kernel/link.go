@@ -125,7 +125,7 @@ func (c *Conn) SetMaster(name, master string) error {
 	index := 0
 	if master != "" {
 		var err error
-		if index, err = c.index(master); err != nil {
+		if index, err = c.Index(master); err != nil {
 			return fmt.Errorf("set master of link %q: %w", name, err)
 		}
 	}

@@ -107,7 +107,7 @@ func (n Neighbor) String() string {
 // SetForwarding has the bridge of a port know for good that a MAC is there. Else
 // it forgets who sends nothing by it, and floods what is for them to all ports.
 func (c *Conn) SetForwarding(port string, mac inet.MAC) error {
-	index, err := c.index(port)
+	index, err := c.Index(port)
 	if err == nil {
 		req := nl.NewNetlinkRequest(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
 		req.AddData(&netlink.Ndmsg{Family: unix.AF_BRIDGE, Index: uint32(index), State: netlink.NUD_NOARP, Flags: netlink.NTF_MASTER})
@@ -124,7 +124,7 @@ func (c *Conn) changeNeighbor(typ, flags int, n Neighbor) error {
 	if !n.Addr.IsValid() || n.Addr.Is4In6() || n.Addr.Zone() != "" {
 		return errors.New("not an IPv4 or IPv6 address")
 	}
-	index, err := c.index(n.Link)
+	index, err := c.Index(n.Link)
 	if err != nil {
 		return err
 	}

@@ -185,7 +185,7 @@ func (c *Conn) changeRoute(typ, flags int, r Route) error {
 		req.AddData(nl.NewRtAttr(unix.RTA_VIA, via))
 	}
 	if r.Link != "" && r.Type == Unicast {
-		index, err := c.index(r.Link)
+		index, err := c.Index(r.Link)
 		if err != nil {
 			return err
 		}
