@@ -1,6 +1,10 @@
 package fastpath
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/ndp6/ndp6/netutil/tc"
+)
 
 // Counts is how many packets were forwarded. What arrived as one and is sent in
 // segments counts as one.
@@ -12,13 +16,9 @@ type Counts struct {
 func (p *Path) Counts() (c Counts, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, sum := range []*uint64{&c.Entered, &c.Left} { // enum count of the programs
-		var each []uint64 // by CPU
-		if err := p.kernel.Counts.Lookup(uint32(i), &each); err != nil {
+	for i, n := range []*uint64{&c.Entered, &c.Left} { // enum count of the programs
+		if *n, err = tc.Count(p.kernel.Counts, i); err != nil {
 			return Counts{}, fmt.Errorf("read counts of the fast path: %w", err)
-		}
-		for _, n := range each {
-			*sum += n
 		}
 	}
 	return c, nil

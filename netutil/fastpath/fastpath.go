@@ -70,16 +70,17 @@ type Path struct {
 	entering, leaving tc.Program
 	// ports are what the table of that name has for an address.
 	ports map[netip.Addr]map[Port]bool
-	pools map[netip.Prefix]bool
+	pools *tc.Pools
 }
 
 // New loads the programs, for links of the calling thread's namespace. Nothing
 // is attached: what another process left works on. The caller closes the Path.
 func New() (*Path, error) {
-	p := &Path{ports: make(map[netip.Addr]map[Port]bool), pools: make(map[netip.Prefix]bool)}
+	p := &Path{ports: make(map[netip.Addr]map[Port]bool)}
 	if err := load(&p.kernel); err != nil {
 		return nil, err
 	}
+	p.pools = tc.NewPools(p.kernel.Pools)
 	var errs [2]error
 	p.entering, errs[0] = tc.Loaded(p.kernel.Entering)
 	p.leaving, errs[1] = tc.Loaded(p.kernel.Leaving)

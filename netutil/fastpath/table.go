@@ -31,12 +31,6 @@ func keyOf(a netip.Addr, p Port) portKey {
 	return k
 }
 
-// prefixKey is struct prefix of the programs.
-type prefixKey struct {
-	Bits uint32
-	Addr [16]byte
-}
-
 // Put has the path forward for addresses of an endpoint, IPv6 and global or
 // unique local, in place of what it did for them, and takes what the endpoint
 // sends.
@@ -115,32 +109,13 @@ func (p *Path) Remove(addrs ...netip.Addr) error {
 	return nil
 }
 
-// SetPools says which prefixes are of networks here: nobody outside has an
+// SetPools says which IPv6 prefixes are of networks here: nobody outside has an
 // address of them.
 func (p *Path) SetPools(pools []netip.Prefix) error {
-	want := make(map[netip.Prefix]bool, len(pools))
-	for _, pool := range pools {
-		if pool.Addr().Is6() {
-			want[pool.Masked()] = true
-		}
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for pool := range want {
-		if err := p.kernel.Pools.Put(prefixKey{uint32(pool.Bits()), pool.Addr().As16()}, uint32(1)); err != nil {
-			return fmt.Errorf("add pool %s to the fast path: %w", pool, err)
-		}
-		p.pools[pool] = true
-	}
-	for pool := range p.pools {
-		if want[pool] {
-			continue
-		}
-		err := p.kernel.Pools.Delete(prefixKey{uint32(pool.Bits()), pool.Addr().As16()})
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("remove pool %s from the fast path: %w", pool, err)
-		}
-		delete(p.pools, pool)
+	if err := p.pools.Set(pools); err != nil {
+		return fmt.Errorf("set pools of the fast path: %w", err)
 	}
 	return nil
 }

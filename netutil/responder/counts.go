@@ -1,6 +1,10 @@
 package responder
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/ndp6/ndp6/netutil/tc"
+)
 
 // Counts is numbers of solicitations.
 type Counts struct {
@@ -39,18 +43,14 @@ func (r *Responder) Counts() (Counts, error) {
 	defer r.mu.Unlock()
 	c := Counts{Answers: map[string]uint64{}, Drops: map[string]uint64{}}
 	for i, counter := range counters {
-		var each []uint64 // by CPU
-		if err := r.kernel.Counts.Lookup(uint32(i), &each); err != nil {
+		n, err := tc.Count(r.kernel.Counts, i)
+		if err != nil {
 			return Counts{}, fmt.Errorf("read counts of the responder of uplink %q: %w", r.name, err)
 		}
-		var sum uint64
-		for _, n := range each {
-			sum += n
-		}
 		if counter.drop {
-			c.Drops[counter.name] = sum
+			c.Drops[counter.name] = n
 		} else {
-			c.Answers[counter.name] = sum
+			c.Answers[counter.name] = n
 		}
 	}
 	return c, nil

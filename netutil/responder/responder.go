@@ -45,17 +45,18 @@ type Responder struct {
 	tc      *tc.Conn
 	kernel  programObjects
 	program tc.Program
-	pools   map[netip.Prefix]bool
+	pools   *tc.Pools
 }
 
 // New loads the program, with no targets and no pools, for an uplink in the
 // calling thread's namespace. Nothing is attached: what another process left
 // there answers until Attach. The caller closes the Responder.
 func New(c Config) (*Responder, error) {
-	r := &Responder{index: c.Index, name: c.Name, pools: map[netip.Prefix]bool{}}
+	r := &Responder{index: c.Index, name: c.Name}
 	if err := load(&r.kernel); err != nil {
 		return nil, fmt.Errorf("load responder of uplink %q: %w", c.Name, err)
 	}
+	r.pools = tc.NewPools(r.kernel.Pools)
 	var err error
 	if r.program, err = tc.Loaded(r.kernel.Ndp6); err == nil {
 		r.tc, err = tc.Open(slot)

@@ -7,16 +7,18 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/ndp6/ndp6/netutil/tc"
 )
 
 // How much one Responder holds. The program has the same numbers.
 const (
 	MaxTargets = 1 << 17
-	MaxPools   = 1 << 12
+	MaxPools   = tc.MaxPools
 )
 
 // ErrFull is wrapped by errors of Add and SetPools beyond MaxTargets and MaxPools.
-var ErrFull = errors.New("no room")
+var ErrFull = tc.ErrFull
 
 // Add has the responder answer for addresses. Those it answers for already stay.
 func (r *Responder) Add(addrs ...netip.Addr) error {
@@ -66,48 +68,15 @@ func (r *Responder) Targets() ([]netip.Addr, error) {
 	return addrs, nil
 }
 
-// poolKey is struct prefix of the program.
-type poolKey struct {
-	Bits uint32
-	Addr [16]byte
-}
-
-func keyOf(p netip.Prefix) poolKey { return poolKey{Bits: uint32(p.Bits()), Addr: p.Addr().As16()} }
-
 // SetPools says which prefixes are ours alone: solicitations for an address of
 // one that is neither a target nor the host's own are dropped, and no longer
 // wake the kernel. The host's own addresses need no mention. While the uplink
 // does not forward, or the host has no route to the pool, none is dropped.
 func (r *Responder) SetPools(pools []netip.Prefix) error {
-	want := make(map[netip.Prefix]bool, len(pools))
-	for _, p := range pools {
-		if !p.IsValid() || !p.Addr().Is6() || p.Addr().Is4In6() {
-			return fmt.Errorf("set pools of the responder of uplink %q: %q is not an IPv6 prefix", r.name, p)
-		}
-		want[p.Masked()] = true
-	}
-	if len(want) > MaxPools {
-		return fmt.Errorf("set pools of the responder of uplink %q: %d are more than %d: %w", r.name, len(want), MaxPools, ErrFull)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for p := range r.pools {
-		if want[p] {
-			continue
-		}
-		if err := r.kernel.Pools.Delete(keyOf(p)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("remove pool %s from the responder of uplink %q: %w", p, r.name, err)
-		}
-		delete(r.pools, p)
-	}
-	for p := range want {
-		if r.pools[p] {
-			continue
-		}
-		if err := r.kernel.Pools.Put(keyOf(p), uint32(1)); err != nil {
-			return fmt.Errorf("add pool %s to the responder of uplink %q: %w", p, r.name, err)
-		}
-		r.pools[p] = true
+	if err := r.pools.Set(pools); err != nil {
+		return fmt.Errorf("set pools of the responder of uplink %q: %w", r.name, err)
 	}
 	return nil
 }

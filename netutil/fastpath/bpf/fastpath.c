@@ -23,6 +23,8 @@ enum {
 /* What is counted, in the order in which counts.go reads it. */
 enum count { ENTERED, LEFT, COUNTS };
 
+#include "../../tc/tables.h"
+
 /* A packet's headers, with their fields where the stack's alignment wants them. */
 struct packet {
 	u16 pad;
@@ -65,15 +67,6 @@ struct {
 	of(value, u32);
 } ports SEC(".maps");
 
-/* What no packet comes from outside with, and none of these goes to. */
-struct {
-	is(type, BPF_MAP_TYPE_LPM_TRIE);
-	is(max_entries, 1 << 12);
-	is(map_flags, BPF_F_NO_PREALLOC);
-	of(key, struct prefix);
-	of(value, u32);
-} pools SEC(".maps");
-
 /* The links that packets may leave by. */
 struct {
 	is(type, BPF_MAP_TYPE_HASH);
@@ -83,32 +76,10 @@ struct {
 	of(value, u32);
 } uplinks SEC(".maps");
 
-struct {
-	is(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	is(max_entries, COUNTS);
-	of(key, u32);
-	of(value, u64);
-} counts SEC(".maps");
-
-static inline void count(u32 what)
-{
-	u64 *n = bpf_map_lookup_elem(&counts, &what);
-	if (n)
-		*n += 1;
-}
-
 /* Whether packets of a's scope are forwarded: global (RFC 4291 2.5.4) or unique local (RFC 4193). */
 static inline int forwardable(const struct addr *a)
 {
 	return (a->b[0] & 0xe0) == 0x20 || (a->b[0] & 0xfe) == 0xfc;
-}
-
-/* Whether a is of a pool of ours. */
-static inline int ours(const struct addr *a)
-{
-	struct prefix key = {.bits = 128};
-	copy(key.addr, a, sizeof(*a));
-	return bpf_map_lookup_elem(&pools, &key) != 0;
 }
 
 /* Whether a port of an address is open to all. */

@@ -49,6 +49,8 @@ enum count {
 	COUNTS,
 };
 
+#include "../../tc/tables.h"
+
 /* A solicitation, with its fields where the stack's alignment wants them. */
 struct solicitation {
 	u16 pad;
@@ -114,14 +116,6 @@ struct {
 	of(value, u32);
 } targets SEC(".maps");
 
-struct {
-	is(type, BPF_MAP_TYPE_LPM_TRIE);
-	is(max_entries, 1 << 12);
-	is(map_flags, BPF_F_NO_PREALLOC);
-	of(key, struct prefix);
-	of(value, u32);
-} pools SEC(".maps");
-
 /* When a source that asks for one unknown address each time it may would have come here. */
 struct {
 	is(type, BPF_MAP_TYPE_LRU_HASH);
@@ -130,13 +124,6 @@ struct {
 	of(value, u64);
 } sources SEC(".maps");
 
-struct {
-	is(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	is(max_entries, COUNTS);
-	of(key, u32);
-	of(value, u64);
-} counts SEC(".maps");
-
 /* Room to work in, because the stack takes no variable offset before 5.12. */
 struct {
 	is(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -144,13 +131,6 @@ struct {
 	of(key, u32);
 	of(value, struct message);
 } scratch SEC(".maps");
-
-static inline void count(u32 what)
-{
-	u64 *n = bpf_map_lookup_elem(&counts, &what);
-	if (n)
-		*n += 1;
-}
 
 static inline int drop(u32 why)
 {
@@ -221,13 +201,11 @@ static inline int limited(const struct addr *src)
 /* What becomes of a solicitation for an address that is no target. */
 static inline int unknown(struct __sk_buff *skb, const struct addr *src, const struct addr *target)
 {
-	struct prefix key = {.bits = 128};
-	copy(key.addr, target, sizeof(*target));
 	/*
 	 * Who asks whether an address is taken may be about to take it: before it is
 	 * ours, our own probe wants to hear that (RFC 4862 5.4.3).
 	 */
-	if (!unspecified(src) && bpf_map_lookup_elem(&pools, &key)) {
+	if (!unspecified(src) && ours(target)) {
 		/* Where forwarding is off nothing tells the host's own addresses, so all are the kernel's. */
 		return forwarded(skb, target) ? drop(DROP_UNASSIGNED) : TC_ACT_UNSPEC;
 	}
