@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -149,14 +148,7 @@ func (l *limits) memory() {
 // resident is how much memory the plugin has.
 func (b *bed) resident() (octets float64) {
 	b.Helper()
-	text, err := os.ReadFile(b.host.Path("/proc/" + strings.TrimSpace(b.run("cat /run/ndp6-lab/ndp6.pid")) + "/status"))
+	octets, err := b.host.PluginMemory()
 	b.ok(err)
-	for line := range strings.Lines(string(text)) {
-		var kibibytes float64
-		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kibibytes); err == nil {
-			return kibibytes * 1024
-		}
-	}
-	b.Fatalf("no memory in\n%s", text)
-	return 0
+	return octets
 }

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -126,11 +123,11 @@ func (f *fleet) round(ctx context.Context, n int) error {
 		return err
 	}
 	f.next += len(containers)
-	memory, err := f.rss()
+	memory, err := f.host.PluginMemory()
 	if err != nil {
 		return err
 	}
-	f.memory = append(f.memory, memory)
+	f.memory = append(f.memory, memory/1e6)
 	for _, c := range containers {
 		f.starts = append(f.starts, ms(c.Took))
 	}
@@ -210,22 +207,4 @@ func (f *fleet) quiet(ctx context.Context) error {
 		case <-time.After(settle):
 		}
 	}
-}
-
-// rss is the memory of the plugin's process, in megabytes.
-func (f *fleet) rss() (float64, error) {
-	pid, err := os.ReadFile(f.host.Path("/run/ndp6-lab/ndp6.pid"))
-	if err != nil {
-		return 0, err
-	}
-	status, err := os.ReadFile(f.host.Path("/proc/" + strings.TrimSpace(string(pid)) + "/status"))
-	if err != nil {
-		return 0, err
-	}
-	m := regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`).FindSubmatch(status)
-	if m == nil {
-		return 0, errors.New("the kernel does not tell how much memory the plugin has")
-	}
-	kb, err := strconv.ParseFloat(string(m[1]), 64)
-	return kb * 1024 / 1e6, err
 }

@@ -67,13 +67,38 @@ func (d *daemon) waitFor(ctx context.Context, check func(context.Context) error)
 	}
 }
 
+// pid is that of the process, in the host's namespace.
+func (d *daemon) pid() (string, error) {
+	pid, err := os.ReadFile(d.host.Path(filepath.Join(runDir, d.name+".pid")))
+	return strings.TrimSpace(string(pid)), err
+}
+
+// memory is how much the process has, in bytes.
+func (d *daemon) memory() (float64, error) {
+	pid, err := d.pid()
+	if err != nil {
+		return 0, fmt.Errorf("memory of %s on %s: %w", d.name, d.host.Name, err)
+	}
+	text, err := os.ReadFile(d.host.Path("/proc/" + pid + "/status"))
+	if err != nil {
+		return 0, fmt.Errorf("memory of %s on %s: %w", d.name, d.host.Name, err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var kibibytes float64
+		if _, err := fmt.Sscanf(line, "VmRSS: %f kB", &kibibytes); err == nil {
+			return kibibytes * 1024, nil
+		}
+	}
+	return 0, fmt.Errorf("the kernel does not tell how much memory %s on %s has", d.name, d.host.Name)
+}
+
 // stop sends a signal such as TERM or KILL and waits for the end of the process.
 func (d *daemon) stop(ctx context.Context, signal string) error {
-	pid, err := os.ReadFile(d.host.Path(filepath.Join(runDir, d.name+".pid")))
+	pid, err := d.pid()
 	if err != nil {
 		return fmt.Errorf("stop %s on %s: %w", d.name, d.host.Name, err)
 	}
-	_, killErr := d.host.Exec(ctx, "sh", "-c", "kill -"+signal+" "+strings.TrimSpace(string(pid)))
+	_, killErr := d.host.Exec(ctx, "sh", "-c", "kill -"+signal+" "+pid)
 	select {
 	case <-d.done:
 		return nil

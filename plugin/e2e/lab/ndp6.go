@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 )
 
@@ -37,6 +38,14 @@ func (h *Host) StopPlugin(ctx context.Context, signal string) error {
 	err := h.plugin.stop(ctx, signal)
 	h.plugin = nil
 	return err
+}
+
+// PluginMemory is how much memory the plugin that StartPlugin started has, in bytes.
+func (h *Host) PluginMemory() (float64, error) {
+	if h.plugin == nil {
+		return 0, fmt.Errorf("no plugin runs on %s", h.Name)
+	}
+	return h.plugin.memory()
 }
 
 // PluginLog returns the last lines of what the plugin said, all when lines is 0.
