@@ -48,6 +48,26 @@ func carried() passing {
 	}
 }
 
+// Labels of flows that need no more than a look at each packet: to go through
+// the maps and sets every time is most of what the rules cost. Both are high
+// numbers, as administrators count from 0.
+const (
+	// labelOutside is of flows between a container and somebody outside. That
+	// nobody else sends under the container's address, the guards of its bridge
+	// see to; that of somebody outside could be anybody's.
+	labelOutside = 110
+
+	labelOthers = 111 // of flows that have no end of ours
+)
+
+// decided are the rules for packets of labeled flows.
+func decided() []nft.Rule {
+	return []nft.Rule{
+		{nft.Established, nft.Labeled(labelOutside), nft.Jump("decided")},
+		{nft.Established, nft.Labeled(labelOthers), nft.Accept},
+	}
+}
+
 // forwardChains decide about everything from and to our networks. The network
 // that a packet goes to is the one that decides.
 func forwardChains(p passing, guard bool) []nft.Chain {
@@ -61,7 +81,7 @@ func forwardChains(p passing, guard bool) []nft.Chain {
 	inside := in("inside", nft.InputName, nft.OutputName)
 	forward := nft.Chain{
 		Name: "forward", Hook: filter(nft.Forward, nft.PriorityFilter-5),
-		Rules: []nft.Rule{
+		Rules: append(decided(), []nft.Rule{
 			{vmap("from", nft.InputName)},
 			{vmap("to", nft.OutputName)},
 			// A bridge of ours that is in no map yet, or no more.
@@ -69,7 +89,8 @@ func forwardChains(p passing, guard bool) []nft.Chain {
 			unknown(nft.OutputName),
 			// They would wait for minutes otherwise.
 			{nft.Is{Field: nft.L4Proto, Value: nft.ProtoTCP}, in("gone6", nft.IPv6Destination), nft.CountIn(countGone), nft.Reset{}},
-		},
+			{nft.Established, nft.SetLabel(labelOthers)},
+		}...),
 	}
 	if guard {
 		forward.Rules = append(forward.Rules, nft.Rule{nft.Goto("guard")})
@@ -77,6 +98,12 @@ func forwardChains(p passing, guard bool) []nft.Chain {
 	}
 	chains := []nft.Chain{
 		forward,
+		{Name: "decided", Rules: []nft.Rule{
+			// Without an extension header there is nothing else to look at.
+			{nft.Is{Field: nft.IPv6Next, Value: nft.ProtoTCP}, p.verdict},
+			{nft.Is{Field: nft.IPv6Next, Value: nft.ProtoUDP}, p.verdict},
+			{nft.Is{Field: nft.Protocol, Value: nft.IPv4}, p.verdict},
+		}},
 		{Name: "leaving_internal", Rules: []nft.Rule{
 			{inside, nft.Goto("inside")},
 			drop(countInternal),
@@ -110,7 +137,8 @@ func forwardChains(p passing, guard bool) []nft.Chain {
 		}, p.outside...)},
 		{Name: "entering", Rules: append(foreignSources(), []nft.Rule{
 			{icmpv6, nft.Goto("entering_icmp6")},
-			{nft.Established, p.verdict},
+			// Those from our networks do not come this far.
+			{nft.Established, nft.SetLabel(labelOutside), p.verdict},
 			// With bridge-nf-call, frames inside a bridge come by here too.
 			{inside, p.verdict},
 			{nft.Is{Field: nft.L4Proto, Value: nft.Proto(1)}, nft.Goto("entering_icmp4")},

@@ -55,10 +55,12 @@ func (r *registers) read(register uint32, size int) ([]byte, bool) {
 	return r.data[i : i+size], true
 }
 
+// most is how many bytes a value has at most.
+const most = 16
+
 // load runs an expression that loads or changes a register. It returns no
 // where the packet does not have what is loaded, which ends the rule.
 func (m *machine) load(x any, r *registers) answer {
-	const most = 16 // bytes of a value that is not known
 	switch x := x.(type) {
 	case *expr.Meta:
 		if x.SourceRegister {
@@ -157,6 +159,8 @@ func (p Packet) flow(key expr.CtKey) []byte {
 		return []byte{0}
 	case expr.CtKeySTATUS, expr.CtKeyMARK:
 		return native(0)
+	case expr.CtKeyLABELS:
+		return make([]byte, most)
 	case expr.CtKeySRC, ctSource4, ctSource6:
 		return p.Source.AsSlice()
 	case expr.CtKeyDST, ctDestination4, ctDestination6:

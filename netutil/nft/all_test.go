@@ -85,6 +85,7 @@ func all() nft.Ruleset {
 					nft.NamePrefix{Field: nft.OutputName, Prefix: "nd-"},
 					nft.Extension("frag"), nft.Extension("rt"),
 					nft.Established, nft.Invalid, nft.New, nft.Untracked, nft.DNATed, nft.OriginalDirection, nft.ToLocal,
+					nft.Labeled(0), nft.Labeled(127), nft.SetLabel(64),
 					nft.InputKind("bridge"), nft.Limit{Rate: 1000, Burst: 200}, nft.CountIn("c1"), nft.Count, nft.Return,
 				), nft.Rule{nft.CountIn("c2"), nft.Drop},
 					nft.Rule{nft.Is{Field: nft.L4Proto, Value: nft.ProtoTCP}, nft.Reset{}})},

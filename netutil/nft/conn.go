@@ -171,6 +171,7 @@ type compiled struct {
 	accept        Rule
 	alone, beside []*kernelTable
 	sets          map[setKey]Set // of both
+	noLabels      bool           // made for a kernel without labels of flows
 }
 
 // compile returns r compiled, the receiver if that is the same.
@@ -204,6 +205,25 @@ func (c *compiled) compile(r Ruleset) (*compiled, error) {
 		}
 	}
 	return out, nil
+}
+
+// unlabel makes c what a kernel without labels of flows takes.
+func (c *compiled) unlabel() error {
+	if c.noLabels {
+		return nil
+	}
+	for _, tables := range []*[]*kernelTable{&c.alone, &c.beside} {
+		left := make([]*kernelTable, len(*tables))
+		for i, t := range *tables {
+			var err error
+			if left[i], err = t.source.unlabeled().compile(); err != nil {
+				return err
+			}
+		}
+		*tables = left
+	}
+	c.noLabels = true
+	return nil
 }
 
 // check finds what the kernel would refuse without saying why, or cut off.

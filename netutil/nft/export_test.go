@@ -3,13 +3,13 @@ package nft
 import "testing"
 
 // Features is what a kernel can do, for tests of kernels that cannot.
-type Features struct{ Owned, Bridge, NAT bool }
+type Features struct{ Owned, Bridge, NAT, Labels bool }
 
 // Pretend makes c take the kernel for one with other features.
 func (c *Conn) Pretend(change func(*Features)) {
-	f := Features{Owned: true, Bridge: true, NAT: true}
+	f := Features{Owned: true, Bridge: true, NAT: true, Labels: true}
 	change(&f)
-	c.features = &features{bridge: f.Bridge, nat: f.NAT}
+	c.features = &features{bridge: f.Bridge, nat: f.NAT, labels: f.Labels}
 	if f.Owned {
 		c.features.flags = tableOwned | tablePersist
 	}

@@ -19,6 +19,7 @@ type features struct {
 	flags  uint32 // of our tables
 	bridge bool
 	nat    bool
+	labels bool // of flows
 }
 
 // probe asks the kernel what it can do, in transactions that never happen and
@@ -32,6 +33,13 @@ func (s *socket) probe() (features, error) {
 		addTable(&b, f.number(), probeTable, flags)
 		if chain != nil {
 			chain.add(&b, probeTable, f.number())
+			for _, r := range chain.Rules {
+				rule, err := compileRule(f.number(), r.compile(f))
+				if err != nil {
+					return err
+				}
+				addRule(&b, f.number(), probeTable, chain.Name, rule.list, "", nil)
+			}
 		}
 		return s.transact(&b, 0, false)
 	}
@@ -53,6 +61,7 @@ func (s *socket) probe() (features, error) {
 	}{
 		{&out.nat, Inet, &Chain{Name: "probe", Hook: &Hook{Type: NAT, Point: Postrouting, Priority: PrioritySourceNAT}}},
 		{&out.bridge, Bridge, filter},
+		{&out.labels, Inet, &Chain{Name: "probe", Rules: []Rule{{Labeled(0), SetLabel(0)}}}},
 	} {
 		*p.ok = try(p.f, 0, p.chain) == nil
 	}

@@ -234,6 +234,33 @@ func TestNoBridge(t *testing.T) {
 	}
 }
 
+// TestNoLabels has a kernel whose flows have no labels.
+func TestNoLabels(t *testing.T) {
+	nettest.Enter(t)
+	c := open(t)
+	c.Pretend(func(f *nft.Features) { f.Owned, f.Labels = false, false })
+	accept := nft.Is{Field: nft.L4Proto, Value: nft.ProtoTCP}
+	table := func(rules ...nft.Rule) nft.Ruleset {
+		return nft.Ruleset{Tables: []nft.Table{{Family: nft.Inet, Chains: []nft.Chain{{Name: "in", Rules: rules}}}}}
+	}
+	labeled := table(
+		nft.Rule{nft.Established, nft.Labeled(1), nft.Accept}, nft.Rule{accept, nft.SetLabel(1), nft.Accept},
+		nft.Rule{nft.SetLabel(1)}, nft.Rule{nft.Drop},
+	)
+	for i := range 2 {
+		ensure(t, c, labeled, i == 0)
+	}
+	if diff := cmp.Diff(table(nft.Rule{accept, nft.Accept}, nft.Rule{nft.Drop}).String(), listed(t)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	c.Pretend(func(f *nft.Features) { f.Owned = false })
+	ensure(t, c, sample(), true)
+	ensure(t, c, labeled, true)
+	if diff := cmp.Diff(labeled.String(), listed(t)); diff != "" {
+		t.Errorf("with labels (-want +got):\n%s", diff)
+	}
+}
+
 // BenchmarkSetGroup adds and removes an endpoint; one operation is both.
 func BenchmarkSetGroup(b *testing.B) {
 	for _, n := range []int{10, 1000, 10_000} {

@@ -268,5 +268,8 @@ func (c *Conn) learn() error {
 	if !c.features.nat && (hasNAT(c.asked.alone) || hasNAT(c.asked.beside)) {
 		return ErrNoNAT
 	}
+	if !c.features.labels {
+		return c.asked.unlabel()
+	}
 	return nil
 }

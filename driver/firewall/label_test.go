@@ -1,0 +1,136 @@
+package firewall_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/ndp6/ndp6/netutil/kernel"
+	"github.com/ndp6/ndp6/netutil/nettest"
+)
+
+// forget ends the flows of a container, as its leave does.
+func (l *lab) forget(host string) {
+	l.tb.Helper()
+	conn, err := kernel.Open()
+	if err != nil {
+		l.tb.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.ForgetFlows(addr(host), addr(host+"/4")); err != nil {
+		l.tb.Fatal(err)
+	}
+}
+
+// labels returns the label of each flow that has one, by "FROM TO PORT".
+func (l *lab) labels() map[string]int {
+	l.tb.Helper()
+	got := make(map[string]int)
+	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {
+		flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, family)
+		if err != nil {
+			l.tb.Fatal(err)
+		}
+		for _, f := range flows {
+			if len(f.Labels) != 16 {
+				continue
+			}
+			from, _ := netip.AddrFromSlice(f.Forward.SrcIP)
+			to, _ := netip.AddrFromSlice(f.Forward.DstIP)
+			low, high := binary.LittleEndian.Uint64(f.Labels), binary.LittleEndian.Uint64(f.Labels[8:])
+			if bits.OnesCount64(low)+bits.OnesCount64(high) != 1 {
+				l.tb.Errorf("labels %x", f.Labels)
+			}
+			label := bits.TrailingZeros64(low)
+			if low == 0 {
+				label = 64 + bits.TrailingZeros64(high)
+			}
+			got[fmt.Sprintf("%s %s %d", nameOf(from.Unmap()), nameOf(to.Unmap()), f.Forward.DstPort)] = label
+		}
+	}
+	return got
+}
+
+// TestLabels: a flow has a label when its packets need no second look, and only then.
+func TestLabels(t *testing.T) {
+	l := newLab(t, true)
+	l.serveAll()
+	l.apply(policy(), containers()...)
+	l.expect("flows", map[probe]string{
+		"lan1 nd1 80/tcp": "nd1 sees lan1", "lan1 host.lan/4 8080/tcp": "nd1 sees lan1/4",
+		"nd1 lan1 80/tcp": "lan1 sees nd1", "nd1 lan1/4 80/tcp": "lan1 sees host.lan/4",
+		"nb1 nd1 80/tcp": "nd1 sees nb1", "nd2 nd1 82/udp": "nd1 sees nd2", "int1 int2 80/tcp": "int2 sees int1",
+		"doc1 wan1 80/tcp": "wan1 sees doc1", "doc1 lan1/4 80/tcp": "lan1 sees doc1/4",
+	})
+	const outside, others = 110, 111
+	want := map[string]int{
+		"lan1 nd1 80": outside, "lan1/4 host.lan/4 8080": outside, "nd1 lan1 80": outside, "nd1/4 lan1/4 80": outside,
+		"doc1 wan1 80": others, "doc1/4 lan1/4 80": others,
+	}
+	if diff := cmp.Diff(want, l.labels()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestLabeledFlows sends what does not belong there into flows that are established.
+func TestLabeledFlows(t *testing.T) {
+	l := newLab(t, false)
+	l.serve("nd1", 80)
+	l.apply(policy(), publish(endpoint("nd1")), endpoint("nb1"))
+	for range 2 { // The first packet that is not of a new flow is labeled.
+		l.expect("flows", map[probe]string{"lan1 nd1 80/udp from 7000": "nd1 sees lan1", "nb1 nd1 80/udp from 7000": "nd1 sees nb1"})
+	}
+	if got := l.labels()["lan1 nd1 80"]; got == 0 {
+		t.Fatal("the flow from outside has no label")
+	}
+	nettest.Run(t, "sysctl -qw net.netfilter.nf_conntrack_checksum=0") // Ours are wrong.
+	lan, nd := l.openLink("lan1"), l.openLink("nd1")
+
+	// A routing header, in an answer.
+	answer := binary.BigEndian.AppendUint16(nil, 80)
+	answer = append(binary.BigEndian.AppendUint16(answer, 7000), 0, 8, 0, 0)
+	nd.send(routed("nd1", "lan1", 43, append([]byte{udp, 0, 4, 0, 0, 0, 0, 0}, answer...)))
+	// Another container's address, from the wire.
+	spoof := routed("lan1", "nd1", udp, packet(udp, 80, 7000, 0))
+	copy(spoof[14+8:], addr("nb1").AsSlice())
+	lan.send(spoof)
+	deadline(t, "both are dropped", func() bool {
+		counts := l.counters()
+		return counts["routing"] == 1 && counts["spoof"] == 1
+	})
+}
+
+// TestLabeledFlowsOfOthers: who forwards them decides about each of their packets.
+func TestLabeledFlowsOfOthers(t *testing.T) {
+	l := newLab(t, false)
+	l.serve("wan1", 80)
+	l.likeDocker()
+	l.apply(policy(), containers()...)
+	var conn *net.UDPConn
+	l.enter("doc1", func() (err error) {
+		conn, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr("wan1"), 80)))
+		return err
+	})
+	defer conn.Close()
+	answered := func() bool {
+		_, _ = conn.Write([]byte("?"))
+		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		_, err := conn.Read(make([]byte, 64))
+		return err == nil
+	}
+	deadline(t, "wan1 answers", answered)
+	deadline(t, "the flow has a label", func() bool { return answered() && l.labels()["doc1 wan1 80"] != 0 })
+	nettest.Run(t, "ip6tables-nft -D FORWARD -i doc ! -o doc -j ACCEPT")
+	deadline(t, "what its owner let through no more is cut", func() bool {
+		return !slices.ContainsFunc(make([]struct{}, 5), func(struct{}) bool { return answered() })
+	})
+}
