@@ -13,8 +13,8 @@ import (
 	"github.com/ndp6/ndp6/netutil/nft"
 )
 
-// CarryBit is the bit of a packet's mark that tells the last rule of the
-// host's FORWARD chains that the packet is ndp6's and was let through. It
+// CarryBit is the bit of a packet's mark that tells our rules in the host's
+// FORWARD chains that the packet is ndp6's and was let through. It
 // exists between our two forward chains only, and only beside such chains.
 const CarryBit = 0x10000000
 

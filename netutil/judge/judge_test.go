@@ -165,6 +165,14 @@ func TestIPTables(t *testing.T) {
 		want  string
 	}{
 		{"ours at the end", []string{"-P FORWARD DROP", "-A FORWARD -m mark --mark 0x10000000/0x10000000 -m comment --comment ndp6 -j ACCEPT"}, "ip6 filter FORWARD: accept  0\n"},
+		{
+			"ours for established flows", []string{
+				"-P FORWARD DROP", "-A FORWARD -m mark --mark 0x10000000/0x10000000 -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment ndp6 -j ACCEPT",
+			}, "ip6 filter FORWARD: drop by policy\n",
+		},
+		{"new flows", []string{"-P FORWARD DROP", "-A FORWARD -m conntrack --ctstate NEW -j ACCEPT"}, "ip6 filter FORWARD: accept  0\n"},
+		{"all but new flows", []string{"-A FORWARD -m conntrack ! --ctstate NEW -j DROP"}, "ip6 filter FORWARD: accept by policy\n"},
+		{"what is not known of flows", []string{"-A FORWARD -m conntrack --ctstate NEW --ctstatus CONFIRMED -j DROP"}, "ip6 filter FORWARD: accept by policy unsure\n"},
 		{"by link", []string{"-P FORWARD DROP", "-A FORWARD -i eth0 -o nd-1 -j ACCEPT"}, "ip6 filter FORWARD: accept  0\n"},
 		{"another link", []string{"-P FORWARD DROP", "-A FORWARD -i eth0 ! -o nd-1 -j ACCEPT"}, "ip6 filter FORWARD: drop by policy\n"},
 		{"chain", []string{"-N U", "-A FORWARD -j U", "-A U -p tcp --dport 80 -j REJECT"}, "ip6 filter FORWARD>U: drop  0\n"},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
 )
 
 // maxDepth is the kernel's limit of jumps.
@@ -104,11 +105,7 @@ func (m *machine) evaluate(t *nftables.Table, exprs []any) (evaluation, error) {
 				e.verdict = &expr.Verdict{Kind: expr.VerdictDrop}
 			}
 		case *expr.Match:
-			// The words of iptables-nft that nft has no expression for. For a
-			// new flow most of them are about others.
-			if x.Name != "comment" {
-				matches = maybe
-			}
+			matches = extension(x)
 		case *expr.Cmp:
 			matches = r.compare(x)
 		case *expr.Range:
@@ -131,6 +128,21 @@ func (m *machine) evaluate(t *nftables.Table, exprs []any) (evaluation, error) {
 		return evaluation{}, nil
 	}
 	return e, nil
+}
+
+// extension answers in the words of iptables-nft that nft has no expression for.
+// For a new flow most of them are about others.
+func extension(x *expr.Match) answer {
+	if x.Name == "comment" {
+		return yes
+	}
+	info, ok := x.Info.(*xt.ConntrackMtinfo3)
+	if !ok || info.MatchFlags&^uint16(xt.ConntrackStateAlias) != uint16(xt.ConntrackState) {
+		return maybe
+	}
+	const stateNew = 1 << 3 // of xt_conntrack.h
+	inverted := info.InvertFlags&uint16(xt.ConntrackState) != 0
+	return answerOf(info.StateMask&stateNew != 0 != inverted)
 }
 
 // named finds what a named counter has counted.

@@ -38,7 +38,7 @@ func (s *socket) probe() (features, error) {
 				if err != nil {
 					return err
 				}
-				addRule(&b, f.number(), probeTable, chain.Name, rule.list, "", nil)
+				addRule(&b, newRule{family: f.number(), table: probeTable, chain: chain.Name, list: rule.list})
 			}
 		}
 		return s.transact(&b, 0, false)

@@ -4,8 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 
+	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
+	"github.com/google/nftables/xt"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,7 +19,7 @@ const (
 	foreignName  = "FORWARD"
 )
 
-// foreignChain is a chain of somebody else in which we keep one rule.
+// foreignChain is a chain of somebody else in which we keep rules.
 type foreignChain struct {
 	family byte
 	rules  []rule
@@ -51,20 +55,48 @@ func (s *socket) observeForeign() ([]foreignChain, error) {
 	return out, nil
 }
 
-// move adds to b what makes want the only rule of ours, and the last of the
-// chain; without statements in want, there is to be none.
+// adminJump is the chain that Docker has for rules of the administrator, and
+// jumps to before its own rules.
+const adminJump = "DOCKER-USER"
+
+// afterAdmin returns the index of the rule that jumps to Docker's chain for the
+// administrator, -1 where there is none.
+func (f foreignChain) afterAdmin() int {
+	return slices.IndexFunc(f.rules, func(r rule) bool { return r.jump == adminJump })
+}
+
+// move adds to b what makes want the only rule of ours and the last of the
+// chain; without statements in want, there is to be none. Where Docker lets the
+// administrator speak first, what is established and want matches passes right
+// behind that, as what is established on Docker's own networks does: else it
+// goes through all rules of all of them.
 func (f foreignChain) move(b *batch, want Rule) (changed bool, err error) {
-	missing := len(want) > 0
-	rule, err := compileRule(f.family, want.compile(Inet))
-	if err != nil {
-		return false, fmt.Errorf("accept rule: %w", err)
+	type place struct {
+		rule   kernelRule
+		behind func(i int) bool // whether the rule at i is where it belongs
+		handle uint64           // of the rule that it comes after; 0: of all
+	}
+	var missing []place
+	if len(want) > 0 {
+		last, err := compileRule(f.family, want.compile(Inet))
+		if err != nil {
+			return false, fmt.Errorf("accept rule: %w", err)
+		}
+		missing = append(missing, place{rule: last, behind: func(i int) bool { return i == len(f.rules)-1 }})
+		if jump := f.afterAdmin(); jump >= 0 {
+			early, err := compileRule(f.family, early(f.family, want))
+			if err != nil {
+				return false, fmt.Errorf("early accept rule: %w", err)
+			}
+			missing = append(missing, place{early, func(i int) bool { return i == jump+1 }, f.rules[jump].handle})
+		}
 	}
 	for i, r := range f.rules {
 		if r.comment != Owner {
 			continue
 		}
-		if missing && i == len(f.rules)-1 && r.text == rule.text {
-			missing = false
+		if k := slices.IndexFunc(missing, func(p place) bool { return r.text == p.rule.text && p.behind(i) }); k >= 0 {
+			missing = slices.Delete(missing, k, k+1)
 			continue
 		}
 		b.add(unix.NFT_MSG_DELRULE, 0, f.family, "delete rule of chain "+foreignName, func(e *encoder) {
@@ -74,10 +106,38 @@ func (f foreignChain) move(b *batch, want Rule) (changed bool, err error) {
 		})
 		changed = true
 	}
-	if missing {
-		comment := userdata.AppendString(nil, userdata.TypeComment, Owner)
-		addRule(b, f.family, foreignTable, foreignName, rule.list, "add rule to chain "+foreignName, comment)
+	comment := userdata.AppendString(nil, userdata.TypeComment, Owner)
+	for _, p := range missing {
+		addRule(b, newRule{
+			family: f.family, table: foreignTable, chain: foreignName, list: p.rule.list, comment: comment, after: p.handle,
+			name: "add rule to chain " + foreignName,
+		})
 		changed = true
 	}
 	return changed, nil
 }
+
+// early is want for packets of established flows, in the words that iptables
+// knows for them.
+func early(family byte, want Rule) []expr.Any {
+	ip, mask := net.IPv4zero.To4(), make(net.IPMask, net.IPv4len)
+	if family == unix.NFPROTO_IPV6 {
+		ip, mask = net.IPv6zero, make(net.IPMask, net.IPv6len)
+	}
+	info := &xt.ConntrackMtinfo3{ConntrackMtinfo2: xt.ConntrackMtinfo2{
+		ConntrackMtinfoBase: xt.ConntrackMtinfoBase{
+			OrigSrcAddr: ip, OrigDstAddr: ip, ReplSrcAddr: ip, ReplDstAddr: ip,
+			OrigSrcMask: mask, OrigDstMask: mask, ReplSrcMask: mask, ReplDstMask: mask,
+			MatchFlags: uint16(xt.ConntrackState),
+		},
+		StateMask: stateEstablished | stateRelated,
+	}}
+	established := &expr.Match{Name: "conntrack", Rev: 3, Info: info}
+	return slices.Concat(want[:1].compile(Inet), []expr.Any{established}, want[1:].compile(Inet))
+}
+
+// Bits of xt_conntrack.h.
+const (
+	stateEstablished = 1 << 1
+	stateRelated     = 1 << 2
+)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
@@ -169,6 +170,7 @@ type rule struct {
 	handle  uint64
 	text    string // of its expressions, comparable
 	comment string
+	jump    string // the chain that every packet goes to from here, if it does nothing else
 }
 
 // rules reads a chain, in which other people may have anything.
@@ -189,6 +191,7 @@ func (s *socket) rules(family byte, table, chain string) ([]rule, error) {
 
 func parseRule(family byte, b []byte) rule {
 	var r rule
+	matches := false
 	for t, v := range attrs(b) {
 		switch t {
 		case unix.NFTA_RULE_HANDLE:
@@ -199,6 +202,15 @@ func parseRule(family byte, b []byte) rule {
 			for _, v := range attrs(v) {
 				e := parseExpression(v)
 				r.text += e.text(family) + "\n"
+				switch k := e.known(family).(type) {
+				case *expr.Verdict:
+					if k.Kind == expr.VerdictJump && !matches {
+						r.jump = k.Chain
+					}
+				case *expr.Counter:
+				default:
+					matches = true
+				}
 				if r.comment == "" {
 					r.comment = e.comment()
 				}

@@ -23,8 +23,10 @@ type Ruleset struct {
 
 	// Accept is appended to the filter FORWARD chains that iptables and
 	// ip6tables (nft variant) made, where they exist, and kept last there.
-	// An accept in a table of ours cannot undo a drop in those chains.
-	// Without statements there is no such rule.
+	// An accept in a table of ours cannot undo a drop in those chains. Behind
+	// Docker's jump to DOCKER-USER there is another that does so for established
+	// flows alone. Its first statement says which packets; without statements
+	// there are no such rules.
 	Accept Rule
 
 	// Groups are elements by who needs them, on top of the sets' own.

@@ -237,7 +237,10 @@ func (t *kernelTable) add(b *batch, flags uint32, elements map[setKey][]rawEleme
 	}
 	for _, c := range t.source.Chains {
 		for i, r := range t.rules[c.Name] {
-			addRule(b, family, Owner, c.Name, r.list, fmt.Sprintf("add rule %s to chain %s", c.Rules[i], c.Name), nil)
+			addRule(b, newRule{
+				family: family, table: Owner, chain: c.Name, list: r.list,
+				name: fmt.Sprintf("add rule %s to chain %s", c.Rules[i], c.Name),
+			})
 		}
 	}
 }
@@ -255,15 +258,28 @@ func deleteTable(b *batch, family byte) {
 	})
 }
 
-func addRule(b *batch, family byte, table, chain string, list []byte, name string, comment []byte) {
-	b.add(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, family, name, func(e *encoder) {
-		e.string(unix.NFTA_RULE_TABLE, table)
-		e.string(unix.NFTA_RULE_CHAIN, chain)
+// newRule is a rule to add.
+type newRule struct {
+	family       byte
+	table, chain string
+	list         []byte // its expressions
+	comment      []byte // nil: none
+	after        uint64 // the handle of the rule that it comes behind; 0: the last of the chain
+	name         string // for errors
+}
+
+func addRule(b *batch, r newRule) {
+	b.add(unix.NFT_MSG_NEWRULE, unix.NLM_F_CREATE|unix.NLM_F_APPEND, r.family, r.name, func(e *encoder) {
+		e.string(unix.NFTA_RULE_TABLE, r.table)
+		e.string(unix.NFTA_RULE_CHAIN, r.chain)
 		exprs := e.open(unix.NFTA_RULE_EXPRESSIONS)
-		e.b = append(e.b, list...)
+		e.b = append(e.b, r.list...)
 		e.shut(exprs)
-		if comment != nil {
-			e.bytes(unix.NFTA_RULE_USERDATA, comment)
+		if r.after != 0 {
+			e.bytes(unix.NFTA_RULE_POSITION, binary.BigEndian.AppendUint64(nil, r.after))
+		}
+		if r.comment != nil {
+			e.bytes(unix.NFTA_RULE_USERDATA, r.comment)
 		}
 	})
 }

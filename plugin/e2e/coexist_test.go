@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -153,18 +154,30 @@ func (b *bed) endures(p *places, e foreignEvent) {
 	}
 }
 
-// acceptIsLast wants exactly one rule of ours in a FORWARD chain that exists, behind all others.
+// acceptIsLast wants exactly one rule of ours in a FORWARD chain that exists, behind
+// all others, and one for established flows behind Docker's jump to the
+// administrator's chain where that is.
 func (b *bed) acceptIsLast(tool string) error {
 	family := strings.TrimSuffix(strings.Replace(tool, "tables", "", 1), "-legacy")
 	if _, err := b.host.Exec(b.ctx(), "nft", "list", "chain", family, "filter", "FORWARD"); err != nil && !strings.HasSuffix(tool, "legacy") {
 		return nil // Listing it with iptables would make it.
 	}
 	out, err := b.host.Exec(b.ctx(), tool, "-S", "FORWARD")
-	rules := strings.Split(strings.TrimSpace(out), "\n")
-	if err == nil && (strings.Count(out, carried) != 1 || !strings.Contains(rules[len(rules)-1], carried)) {
-		err = errors.New(tool + " FORWARD, want our rule once and last:\n" + out)
+	if err != nil {
+		return err
 	}
-	return err
+	rules := strings.Split(strings.TrimSpace(out), "\n")
+	early, want := slices.Index(rules, "-A FORWARD -j DOCKER-USER")+1, 1
+	if early > 0 && !strings.HasSuffix(tool, "legacy") {
+		want = 2
+		if early == len(rules) || !strings.Contains(rules[early], carried+" -m conntrack --ctstate RELATED,ESTABLISHED ") {
+			return errors.New(tool + " FORWARD, want our rule for established flows behind DOCKER-USER:\n" + out)
+		}
+	}
+	if strings.Count(out, carried) != want || !strings.Contains(rules[len(rules)-1], carried) {
+		return errors.New(tool + " FORWARD, want our rule once and last:\n" + out)
+	}
+	return nil
 }
 
 // flipBridgeCalls turns the passing of bridged frames through iptables over, and back.
