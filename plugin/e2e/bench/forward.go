@@ -46,7 +46,7 @@ func measureForwarding(ctx context.Context, o options) (_ page.Part, err error) 
 	if err := f.open(ctx, sizes[len(sizes)-1]); err != nil {
 		return page.Part{}, err
 	}
-	kinds := []load.Kind{load.Packets, load.TCPIn, load.Connections}
+	kinds := []load.Kind{load.Packets, load.CubicIn, load.Connections}
 	table := page.Table{Table: rateTable("who answers, addresses", nil, kinds, nil)}
 	lines := &chart.Lines{Title: "Forwarding small packets", Unit: "1,000 packets a CPU second, more is better", Axis: "addresses answered for"}
 	for _, p := range slices.Backward(f.paths) { // Ours has the first color.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ndp6/ndp6/netutil/nft"
 	"github.com/ndp6/ndp6/plugin/e2e/bench/load"
 	"github.com/ndp6/ndp6/plugin/e2e/lab"
 )
@@ -23,6 +24,7 @@ type path struct {
 // through that of pathNDP6.
 const (
 	pathPlain  = "no rules"
+	pathRule   = "one rule"        // that lets established flows pass, which conntrack knows
 	pathAlone  = "ndp6, no Docker" // no foreign rules
 	pathNDP6   = "ndp6"            // beside a Docker bridge with a container
 	pathFast   = "ndp6 fast path"  // on the same host, in front of all rules
@@ -38,7 +40,7 @@ const (
 type builder func(ctx context.Context, number int) (paths []*path, rest func() error, err error)
 
 func (b *bench) builders() []builder {
-	return []builder{b.plain, b.alone, b.beside, b.bridge, b.dockerRouted}
+	return []builder{b.plain, b.rule, b.alone, b.beside, b.bridge, b.dockerRouted}
 }
 
 // plain is a host without rules, and without the hooks for rules in its bridge.
@@ -62,6 +64,24 @@ func unhooked(host *lab.Node) error {
 		}
 	}
 	return nil
+}
+
+// rule is a host with the least that any rules about connections take.
+func (b *bench) rule(ctx context.Context, number int) ([]*path, func() error, error) {
+	host, err := b.lab.AddNode(ctx, "rule", number)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := unhooked(host); err != nil {
+		return nil, nil, err
+	}
+	p := &path{name: pathRule}
+	return []*path{p}, func() error {
+		return b.ensure(host, nft.Ruleset{Tables: []nft.Table{{Family: nft.Inet, Chains: []nft.Chain{{
+			Name: "forward", Hook: &nft.Hook{Type: nft.Filter, Point: nft.Forward},
+			Rules: []nft.Rule{{nft.Established, nft.Accept}},
+		}}}}})
+	}, b.bare(ctx, p, host, number)
 }
 
 // alone is a host with ndp6's rules and nobody else's.

@@ -23,6 +23,12 @@ func machine() string {
 	return text
 }
 
+// congestionControl is what streams of this machine are sent with.
+func congestionControl() string {
+	name, _ := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control") // Every Linux has it.
+	return strings.TrimSpace(string(name))
+}
+
 // version is that of the plugin.
 func (o options) version(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, o.binary, "version").Output()

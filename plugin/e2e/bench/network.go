@@ -115,15 +115,6 @@ func (b *bench) attach(ctx context.Context, p *path, host *lab.Node, n network) 
 
 // protect makes ndp6's rules for networks that attach made on a host.
 func (b *bench) protect(host *lab.Node, networks ...network) error {
-	var rules *nft.Conn
-	err := netns.Do(host.NetNS(), func() (err error) {
-		rules, err = nft.Open()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	b.later(rules.Close)
 	policy := firewall.Policy{Uplinks: []string{"eth0"}, Guard: true}
 	groups := make(map[string]nft.Group)
 	for _, n := range networks {
@@ -141,7 +132,7 @@ func (b *bench) protect(host *lab.Node, networks ...network) error {
 	}
 	ruleset := firewall.Build(policy)
 	ruleset.Groups = groups
-	if _, err := rules.Ensure(ruleset); err != nil {
+	if err := b.ensure(host, ruleset); err != nil {
 		return err
 	}
 	for _, n := range networks {
@@ -153,6 +144,21 @@ func (b *bench) protect(host *lab.Node, networks ...network) error {
 		}
 	}
 	return nil
+}
+
+// ensure makes rules on a host.
+func (b *bench) ensure(host *lab.Node, ruleset nft.Ruleset) error {
+	var rules *nft.Conn
+	err := netns.Do(host.NetNS(), func() (err error) {
+		rules, err = nft.Open()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.later(rules.Close)
+	_, err = rules.Ensure(ruleset)
+	return err
 }
 
 // forwardFast has the fast path forward for the container of a network, on the host

@@ -68,7 +68,9 @@ func parts() []part {
 			"path", "From the router to a container",
 			[]string{
 				"A router, a host and a container in namespaces of their own, with veth links between them; senders and receivers have " +
-					"the CPUs for themselves. Rates are by CPU time. Each row is a host of its own but for those that name ndp6 beside another.",
+					"the CPUs for themselves. Each row is a host of its own but for those that name ndp6 beside another.",
+				"`tcp` is a stream as this machine sends it, by the clock. All other rates are by CPU time. `cubic` is a stream whose sender never waits. " +
+					"`one rule` lets established flows pass and has no other: the least that rules about connections cost.",
 				"`ndp6 fast path` is a network with `-o ndp6.datapath=bpf` ([datapath.md](../datapath.md)) on the host of `ndp6`, beside a Docker.",
 			},
 			measurePaths,

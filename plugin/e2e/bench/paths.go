@@ -24,7 +24,7 @@ const dockerOfPaths = "28.5"
 
 // kinds are the columns of the table.
 func kinds() []load.Kind {
-	return []load.Kind{load.TCPIn, load.TCPOut, load.Packets, load.Requests, load.Connections}
+	return []load.Kind{load.TCPIn, load.TCPOut, load.CubicIn, load.CubicOut, load.Packets, load.Requests, load.Connections}
 }
 
 // measurePaths compares ways through hosts with and without ndp6.
@@ -51,7 +51,9 @@ func measurePaths(ctx context.Context, o options) (_ page.Part, err error) {
 		{pathNDP6, pathBeside},
 		{pathFast, pathPlain},
 		{pathFast, pathBridge},
+		{pathRule, pathPlain},
 		{pathAlone, pathPlain},
+		{pathAlone, pathRule},
 		{pathAlone, pathBridge},
 		{pathNAT, pathNDP6},
 		{pathNPT, pathNDP6},
@@ -69,7 +71,7 @@ func measurePaths(ctx context.Context, o options) (_ page.Part, err error) {
 		Short: fmt.Sprintf("ndp6's rules carry %s of the TCP stream of a host without rules, and %s of the small packets of Docker's bridge; the fast path %s and %s",
 			table.Ratio(pathAlone, pathPlain, 0), table.Ratio(pathNDP6, pathBridge, packets),
 			table.Ratio(pathFast, pathPlain, 0), table.Ratio(pathFast, pathBridge, packets)),
-		Versions: []string{"Docker " + dockerOfPaths},
+		Versions: []string{"Docker " + dockerOfPaths, "TCP " + congestionControl()},
 		Tables:   []page.Table{table}, Charts: []page.Chart{{Name: "path", Bars: bars}},
 	}, nil
 }
@@ -102,7 +104,7 @@ func (b *bench) rates(ctx context.Context, paths []*path, kinds []load.Kind, rou
 				return nil, ctx.Err()
 			}
 			d := 80 * time.Millisecond
-			if k := kinds[j.kind]; k == load.TCPIn || k == load.TCPOut {
+			if kinds[j.kind].IsStream() {
 				d = stream
 			}
 			if round == 0 {
@@ -170,7 +172,7 @@ type measure struct {
 }
 
 func unit(k load.Kind) measure {
-	if k == load.TCPIn || k == load.TCPOut {
+	if k.IsStream() {
 		return measure{"Gb/s", 1e9 / 8}
 	}
 	return measure{"k/s", 1e3}

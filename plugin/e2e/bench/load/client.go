@@ -22,19 +22,19 @@ func run(r request) (answer, error) {
 		return answer{}, err
 	}
 	defer conn.close()
-	switch r.Kind {
-	case TCPIn:
+	switch {
+	case r.Kind.in():
 		return measured(func() (float64, error) {
-			count, err := flood(conn, r.For)
+			count, err := flood(conn, r)
 			if err != nil {
 				return count, err
 			}
 			_, err = drain(conn) // The other end closes when it has all.
 			return count, err
 		})
-	case TCPOut:
+	case r.Kind.out():
 		return measured(func() (float64, error) { return drain(conn) })
-	case Requests:
+	case r.Kind == Requests:
 		return measured(func() (float64, error) { return requests(conn, r.For) })
 	default:
 		return answer{}, fmt.Errorf("no kind %q", r.Kind)

@@ -32,8 +32,10 @@ type Kind string
 
 // The kinds. The client asks, and sends unless the name says otherwise.
 const (
-	TCPIn       Kind = "tcp in"      // one stream from the client to the server
+	TCPIn       Kind = "tcp in"      // one stream from the client to the server, as this system sends it
 	TCPOut      Kind = "tcp out"     // one stream from the server to the client
+	CubicIn     Kind = "cubic in"    // as TCPIn, but the sender never waits on purpose
+	CubicOut    Kind = "cubic out"   // as TCPOut, likewise
 	Packets     Kind = "packets"     // datagrams of 64 bytes that reach the server, in a flow that both have used
 	Requests    Kind = "requests"    // 64 bytes each way, one after the other in one connection
 	Connections Kind = "connections" // one after the other: connect, a request, close
@@ -41,17 +43,31 @@ const (
 
 // Rate is what came of a measurement.
 type Rate struct {
-	Count   float64       // bytes of TCPIn and TCPOut, else packets, requests or connections
+	Count   float64       // bytes of streams, else packets, requests or connections
 	Elapsed time.Duration // by the clock
 	CPU     time.Duration // that the busier of the two CPUs was used for it
+	paced   bool
 }
 
 // PerSecond is the rate by the CPU's time. What else runs on the machine takes
 // the clock's, so that this one tells paths apart even when the machine is not idle.
-func (r Rate) PerSecond() float64 { return r.Count / r.CPU.Seconds() }
+// Only TCPIn and TCPOut are by the clock: a congestion control such as bbr
+// leaves CPUs idle.
+func (r Rate) PerSecond() float64 {
+	if r.paced {
+		return r.Count / r.Elapsed.Seconds()
+	}
+	return r.Count / r.CPU.Seconds()
+}
 
-// PerClockSecond is the rate by the clock.
-func (r Rate) PerClockSecond() float64 { return r.Count / r.Elapsed.Seconds() }
+// IsStream reports whether kind is bytes of a stream.
+func (k Kind) IsStream() bool { return k.in() || k.out() }
+
+func (k Kind) in() bool  { return k == TCPIn || k == CubicIn }
+func (k Kind) out() bool { return k == TCPOut || k == CubicOut }
+
+// paced reports whether the system says when a stream is sent.
+func (k Kind) paced() bool { return k == TCPIn || k == TCPOut }
 
 // Process is one end. The caller closes it.
 type Process struct {
@@ -148,7 +164,7 @@ func Measure(kind Kind, client, server *Process, target netip.AddrPort, duration
 	}
 	shared := kind == Requests || kind == Connections
 	sender, receiver := cpus[0], cpus[1]
-	if kind == TCPOut {
+	if kind.out() {
 		sender, receiver = receiver, sender
 	}
 	if shared {
@@ -171,9 +187,9 @@ func Measure(kind Kind, client, server *Process, target netip.AddrPort, duration
 	case kind == Packets:
 		// All the path's work is done where the sender runs.
 		return Rate{Count: s.Count, Elapsed: c.Elapsed, CPU: c.CPU}, nil
-	case kind == TCPIn:
-		return Rate{Count: s.Count, Elapsed: s.Elapsed, CPU: max(c.CPU, s.CPU)}, nil
+	case kind.in():
+		return Rate{Count: s.Count, Elapsed: s.Elapsed, CPU: max(c.CPU, s.CPU), paced: kind.paced()}, nil
 	default:
-		return Rate{Count: c.Count, Elapsed: c.Elapsed, CPU: max(c.CPU, s.CPU)}, nil
+		return Rate{Count: c.Count, Elapsed: c.Elapsed, CPU: max(c.CPU, s.CPU), paced: kind.paced()}, nil
 	}
 }

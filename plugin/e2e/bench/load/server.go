@@ -30,11 +30,11 @@ func (s *server) serve(r request) (answer, error) {
 		return answer{}, err
 	}
 	defer conn.close()
-	switch r.Kind {
-	case TCPIn:
+	switch {
+	case r.Kind.in():
 		return measured(func() (float64, error) { return drain(conn) })
-	case TCPOut:
-		return measured(func() (float64, error) { return flood(conn, r.For) })
+	case r.Kind.out():
+		return measured(func() (float64, error) { return flood(conn, r) })
 	default:
 		return measured(func() (float64, error) { return echo(conn) })
 	}
@@ -54,10 +54,15 @@ func drain(conn socket) (float64, error) {
 }
 
 // flood writes for a while.
-func flood(conn socket, duration time.Duration) (float64, error) {
+func flood(conn socket, r request) (float64, error) {
+	if !r.Kind.paced() {
+		if err := conn.cubic(); err != nil {
+			return 0, err
+		}
+	}
 	b := make([]byte, streamSize)
 	var count float64
-	for end := time.Now().Add(duration); time.Now().Before(end); {
+	for end := time.Now().Add(r.For); time.Now().Before(end); {
 		n, err := conn.write(b)
 		if err != nil {
 			return count, err

@@ -83,6 +83,11 @@ func (s socket) atOnce() error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(s), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1))
 }
 
+// cubic has a stream sent as fast as both ends can.
+func (s socket) cubic() error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptString(int(s), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "cubic"))
+}
+
 func (s socket) accept() (socket, error) {
 	for {
 		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(s), 0, 0, unix.SOCK_CLOEXEC, 0, 0)
