@@ -40,6 +40,7 @@ func carried() passing {
 				Name: "forward_clear", Hook: filter(nft.Forward, nft.PriorityFilter+5),
 				Rules: []nft.Rule{
 					{nft.MarkLacks(CarryBit), nft.Accept},
+					{nft.Labeled(labelOutside), nft.ClearMark(CarryBit), nft.Accept},
 					{input, nft.ClearMark(CarryBit), nft.Accept},
 					{output, nft.ClearMark(CarryBit)},
 				},
@@ -60,11 +61,12 @@ const (
 	labelOthers = 111 // of flows that have no end of ours
 )
 
-// decided are the rules for packets of labeled flows.
+// decided are the rules for packets of labeled flows. What is labeled is
+// established, and invalid packets are of no flow.
 func decided() []nft.Rule {
 	return []nft.Rule{
-		{nft.Established, nft.Labeled(labelOutside), nft.Jump("decided")},
-		{nft.Established, nft.Labeled(labelOthers), nft.Accept},
+		{nft.Labeled(labelOutside), nft.Jump("decided")},
+		{nft.Labeled(labelOthers), nft.Accept},
 	}
 }
 
