@@ -117,16 +117,9 @@ func (f *forwarding) open(ctx context.Context, n int) (err error) {
 // forwarder makes a host without rules, and a container behind it.
 func (f *forwarding) forwarder(ctx context.Context, name string) (*lab.Node, error) {
 	number := 10 + len(f.paths)
-	host, err := f.lab.AddNode(ctx, fmt.Sprintf("forward%d", number), number)
-	if err != nil {
-		return nil, err
-	}
-	if err := unhooked(host); err != nil {
-		return nil, err
-	}
 	p := &path{name: name}
 	f.paths = append(f.paths, p)
-	return host, f.bare(ctx, p, host, number)
+	return f.withoutDocker(ctx, p, fmt.Sprintf("forward%d", number), number)
 }
 
 // answer has the hosts answer for more addresses. The kernel has one table for

@@ -43,63 +43,48 @@ func (b *bench) builders() []builder {
 	return []builder{b.plain, b.rule, b.alone, b.beside, b.bridge, b.dockerRouted}
 }
 
-// plain is a host without rules, and without the hooks for rules in its bridge.
+// plain is a host without rules.
 func (b *bench) plain(ctx context.Context, number int) ([]*path, func() error, error) {
-	host, err := b.lab.AddNode(ctx, "plain", number)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := unhooked(host); err != nil {
-		return nil, nil, err
-	}
 	p := &path{name: pathPlain}
-	return []*path{p}, func() error { return nil }, b.bare(ctx, p, host, number)
-}
-
-// unhooked takes the hooks for rules out of a host's bridges.
-func unhooked(host *lab.Node) error {
-	for _, tables := range []string{"arptables", "iptables", "ip6tables"} {
-		if err := host.SetSysctl("net/bridge/bridge-nf-call-"+tables, "0"); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := b.withoutDocker(ctx, p, "plain", number)
+	return []*path{p}, func() error { return nil }, err
 }
 
 // rule is a host with the least that any rules about connections take.
 func (b *bench) rule(ctx context.Context, number int) ([]*path, func() error, error) {
-	host, err := b.lab.AddNode(ctx, "rule", number)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := unhooked(host); err != nil {
-		return nil, nil, err
-	}
 	p := &path{name: pathRule}
+	host, err := b.withoutDocker(ctx, p, "rule", number)
 	return []*path{p}, func() error {
 		return b.ensure(host, nft.Ruleset{Tables: []nft.Table{{Family: nft.Inet, Chains: []nft.Chain{{
 			Name: "forward", Hook: &nft.Hook{Type: nft.Filter, Point: nft.Forward},
 			Rules: []nft.Rule{{nft.Established, nft.Accept}},
 		}}}}})
-	}, b.bare(ctx, p, host, number)
+	}, err
 }
 
 // alone is a host with ndp6's rules and nobody else's.
 func (b *bench) alone(ctx context.Context, number int) ([]*path, func() error, error) {
-	host, err := b.lab.AddNode(ctx, "alone", number)
-	if err != nil {
-		return nil, nil, err
-	}
 	p := &path{name: pathAlone}
-	return []*path{p}, func() error { return b.protect(host, routed(number)) }, b.bare(ctx, p, host, number)
+	host, err := b.withoutDocker(ctx, p, "alone", number)
+	return []*path{p}, func() error { return b.protect(host, routed(number)) }, err
 }
 
-// bare makes the path through a host without Docker.
-func (b *bench) bare(ctx context.Context, p *path, host *lab.Node, number int) error {
-	if err := b.wire(ctx, host, number); err != nil {
-		return err
+// withoutDocker makes the path through a host without Docker and, as br_netfilter
+// is loaded for Docker, without the hooks for rules in its bridge.
+func (b *bench) withoutDocker(ctx context.Context, p *path, name string, number int) (*lab.Node, error) {
+	host, err := b.lab.AddNode(ctx, name, number)
+	if err != nil {
+		return nil, err
 	}
-	return b.attach(ctx, p, host, routed(number))
+	for _, tables := range []string{"arptables", "iptables", "ip6tables"} {
+		if err := host.SetSysctl("net/bridge/bridge-nf-call-"+tables, "0"); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.wire(ctx, host, number); err != nil {
+		return nil, err
+	}
+	return host, b.attach(ctx, p, host, routed(number))
 }
 
 // beside is a host with ndp6's rules for a network of each mode, and a dockerd
