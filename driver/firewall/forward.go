@@ -21,7 +21,7 @@ func plain() passing {
 }
 
 // carried is for hosts where others drop what they do not know: the mark of
-// what may pass tells their last rule, which is ours.
+// what may pass tells our rules among theirs.
 func carried() passing {
 	carry := nft.Goto("carry")
 	input, output := in("own", nft.InputName), in("own", nft.OutputName)

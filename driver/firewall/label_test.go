@@ -115,22 +115,56 @@ func TestLabeledFlowsOfOthers(t *testing.T) {
 	l.serve("wan1", 80)
 	l.likeDocker()
 	l.apply(policy(), containers()...)
+	answered := l.asks("doc1", "wan1")
+	deadline(t, "wan1 answers", answered)
+	deadline(t, "the flow has a label", func() bool { return answered() && l.labels()["doc1 wan1 80"] != 0 })
+	nettest.Run(t, "ip6tables-nft -D FORWARD -i doc ! -o doc -j ACCEPT")
+	l.cut("what its owner let through no more", answered)
+}
+
+// TestAdministrator denies what is published: in Docker's chain for that to
+// all, further down to new flows.
+func TestAdministrator(t *testing.T) {
+	l := newLab(t, false)
+	l.serve("nd1", 80)
+	l.likeDocker()
+	nettest.Run(t, "ip6tables-nft -N DOCKER-USER", "ip6tables-nft -I FORWARD -j DOCKER-USER")
+	l.apply(policy(), publish(endpoint("nd1")))
+	answered := l.asks("lan1", "nd1")
+	deadline(t, "nd1 answers", answered)
+	deadline(t, "the flow has a label", func() bool { return answered() && l.labels()["lan1 nd1 80"] != 0 })
+
+	const behindOurs = "3"
+	nettest.Run(t, "ip6tables-nft -I FORWARD "+behindOurs+" -d "+addr("nd1").String()+" -j DROP")
+	l.expect("new flows", map[probe]string{"lan1 nd1 80/udp": "", "lan1 nd1 80/tcp": ""})
+	deadline(t, "the established flow goes on", answered)
+
+	nettest.Run(t, "ip6tables-nft -A DOCKER-USER -d "+addr("nd1").String()+" -j DROP")
+	l.cut("what DOCKER-USER drops", answered)
+}
+
+// asks returns what asks a host's port 80 by UDP, always in the same flow, and
+// whether that was answered.
+func (l *lab) asks(from, to string) func() bool {
+	l.tb.Helper()
 	var conn *net.UDPConn
-	l.enter("doc1", func() (err error) {
-		conn, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr("wan1"), 80)))
+	l.enter(from, func() (err error) {
+		conn, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr(to), 80)))
 		return err
 	})
-	defer conn.Close()
-	answered := func() bool {
+	l.tb.Cleanup(func() { conn.Close() })
+	return func() bool {
 		_, _ = conn.Write([]byte("?"))
 		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		_, err := conn.Read(make([]byte, 64))
 		return err == nil
 	}
-	deadline(t, "wan1 answers", answered)
-	deadline(t, "the flow has a label", func() bool { return answered() && l.labels()["doc1 wan1 80"] != 0 })
-	nettest.Run(t, "ip6tables-nft -D FORWARD -i doc ! -o doc -j ACCEPT")
-	deadline(t, "what its owner let through no more is cut", func() bool {
+}
+
+// cut waits until nothing of a flow is answered.
+func (l *lab) cut(what string, answered func() bool) {
+	l.tb.Helper()
+	deadline(l.tb, what+" is cut", func() bool {
 		return !slices.ContainsFunc(make([]struct{}, 5), func(struct{}) bool { return answered() })
 	})
 }

@@ -77,6 +77,8 @@ func (e expression) blank() expr.Any {
 		return &expr.Reject{}
 	case "immediate":
 		return &expr.Immediate{}
+	case "match":
+		return &expr.Match{}
 	}
 	return nil
 }

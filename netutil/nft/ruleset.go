@@ -2,8 +2,8 @@
 // should be there, and a Conn makes it so in one transaction at a time, and
 // keeps it so.
 //
-// Everything of ours is named Owner: our tables by their name, the one rule
-// in other people's chains by its comment. Nothing else is ever changed.
+// Everything of ours is named Owner: our tables by their name, our rules
+// in other people's chains by their comment. Nothing else is ever changed.
 // No command is run; the package speaks netlink.
 package nft
 

@@ -29,7 +29,7 @@ func (r Ruleset) writeTables(b *strings.Builder) {
 		}
 	}
 	if len(r.Accept) > 0 {
-		fmt.Fprintf(b, "# last in ip and ip6 filter FORWARD:\n%s comment %q\n", r.Accept, Owner)
+		fmt.Fprintf(b, "# last in ip and ip6 filter FORWARD, and for established flows behind DOCKER-USER:\n%s comment %q\n", r.Accept, Owner)
 	}
 }
 
