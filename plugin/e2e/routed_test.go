@@ -248,8 +248,9 @@ func (r *announcer) sessionUp() {
 
 // diesWithBFD is about a host that has one network with a prefix.
 func (r *announcer) diesWithBFD() {
-	r.settles(routedPrefix)
+	r.peered()
 	r.sessionUp()
+	r.settles(routedPrefix) // The router flushes what a session without BFD had left.
 	took := r.dies(netip.MustParsePrefix(routedPrefix), func() {})
 	r.Logf("the host is dead: withdrawn by BFD after %s, limit %s", took.Round(time.Millisecond), bfdLimit)
 	if took > bfdLimit {
