@@ -55,15 +55,8 @@ func (s *socket) observeForeign() ([]foreignChain, error) {
 	return out, nil
 }
 
-// adminJump is the chain that Docker has for rules of the administrator, and
-// jumps to before its own rules.
-const adminJump = "DOCKER-USER"
-
-// afterAdmin returns the index of the rule that jumps to Docker's chain for the
-// administrator, -1 where there is none.
-func (f foreignChain) afterAdmin() int {
-	return slices.IndexFunc(f.rules, func(r rule) bool { return r.jump == adminJump })
-}
+// adminJump is how Docker lets rules of the administrator come before its own.
+func adminJump() Rule { return Rule{Count, Jump("DOCKER-USER")} }
 
 // move adds to b what makes want the only rule of ours and the last of the
 // chain; without statements in want, there is to be none. Where Docker lets the
@@ -71,31 +64,15 @@ func (f foreignChain) afterAdmin() int {
 // behind that, as what is established on Docker's own networks does: else it
 // goes through all rules of all of them.
 func (f foreignChain) move(b *batch, want Rule) (changed bool, err error) {
-	type place struct {
-		rule   kernelRule
-		behind func(i int) bool // whether the rule at i is where it belongs
-		handle uint64           // of the rule that it comes after; 0: of all
-	}
-	var missing []place
-	if len(want) > 0 {
-		last, err := compileRule(f.family, want.compile(Inet))
-		if err != nil {
-			return false, fmt.Errorf("accept rule: %w", err)
-		}
-		missing = append(missing, place{rule: last, behind: func(i int) bool { return i == len(f.rules)-1 }})
-		if jump := f.afterAdmin(); jump >= 0 {
-			early, err := compileRule(f.family, early(f.family, want))
-			if err != nil {
-				return false, fmt.Errorf("early accept rule: %w", err)
-			}
-			missing = append(missing, place{early, func(i int) bool { return i == jump+1 }, f.rules[jump].handle})
-		}
+	missing, err := f.places(want)
+	if err != nil {
+		return false, err
 	}
 	for i, r := range f.rules {
 		if r.comment != Owner {
 			continue
 		}
-		if k := slices.IndexFunc(missing, func(p place) bool { return r.text == p.rule.text && p.behind(i) }); k >= 0 {
+		if k := slices.IndexFunc(missing, func(p place) bool { return p.index == i && p.rule.text == r.text }); k >= 0 {
 			missing = slices.Delete(missing, k, k+1)
 			continue
 		}
@@ -109,12 +86,43 @@ func (f foreignChain) move(b *batch, want Rule) (changed bool, err error) {
 	comment := userdata.AppendString(nil, userdata.TypeComment, Owner)
 	for _, p := range missing {
 		addRule(b, newRule{
-			family: f.family, table: foreignTable, chain: foreignName, list: p.rule.list, comment: comment, after: p.handle,
+			family: f.family, table: foreignTable, chain: foreignName, list: p.rule.list, comment: comment, after: p.after,
 			name: "add rule to chain " + foreignName,
 		})
 		changed = true
 	}
 	return changed, nil
+}
+
+// place is where a rule of ours belongs.
+type place struct {
+	rule  kernelRule
+	index int    // among the rules of the chain, if it is there already
+	after uint64 // the handle of the rule that it comes behind; 0: of all
+}
+
+// places returns the rules of ours that want makes.
+func (f foreignChain) places(want Rule) ([]place, error) {
+	if len(want) == 0 {
+		return nil, nil
+	}
+	last, err := compileRule(f.family, want.compile(Inet))
+	if err != nil {
+		return nil, fmt.Errorf("accept rule: %w", err)
+	}
+	out := []place{{rule: last, index: len(f.rules) - 1}}
+	jump, err := compileRule(f.family, adminJump().compile(Inet))
+	if err != nil {
+		return nil, fmt.Errorf("jump to DOCKER-USER: %w", err)
+	}
+	if i := slices.IndexFunc(f.rules, func(r rule) bool { return r.text == jump.text }); i >= 0 {
+		behind, err := compileRule(f.family, early(f.family, want))
+		if err != nil {
+			return nil, fmt.Errorf("accept rule for established flows: %w", err)
+		}
+		out = append(out, place{rule: behind, index: i + 1, after: f.rules[i].handle})
+	}
+	return out, nil
 }
 
 // early is want for packets of established flows, in the words that iptables

@@ -48,11 +48,16 @@ func (t Table) unlabeled() Table {
 		c := &t.Chains[i]
 		c.Rules = slices.Clone(c.Rules)
 		for j, r := range c.Rules {
-			c.Rules[j] = slices.DeleteFunc(slices.Clone(r), func(s Statement) bool { _, ok := s.(SetLabel); return ok })
+			c.Rules[j] = slices.DeleteFunc(slices.Clone(r), isA[SetLabel])
 		}
 		c.Rules = slices.DeleteFunc(c.Rules, func(r Rule) bool {
-			return len(r) == 0 || slices.ContainsFunc(r, func(s Statement) bool { _, ok := s.(Labeled); return ok })
+			return len(r) == 0 || slices.ContainsFunc(r, isA[Labeled])
 		})
 	}
 	return t
+}
+
+func isA[S Statement](s Statement) bool {
+	_, ok := s.(S)
+	return ok
 }

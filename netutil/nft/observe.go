@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/maphash"
 
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
@@ -170,7 +169,6 @@ type rule struct {
 	handle  uint64
 	text    string // of its expressions, comparable
 	comment string
-	jump    string // the chain that every packet goes to from here, if it does nothing else
 }
 
 // rules reads a chain, in which other people may have anything.
@@ -191,7 +189,6 @@ func (s *socket) rules(family byte, table, chain string) ([]rule, error) {
 
 func parseRule(family byte, b []byte) rule {
 	var r rule
-	matches := false
 	for t, v := range attrs(b) {
 		switch t {
 		case unix.NFTA_RULE_HANDLE:
@@ -202,15 +199,6 @@ func parseRule(family byte, b []byte) rule {
 			for _, v := range attrs(v) {
 				e := parseExpression(v)
 				r.text += e.text(family) + "\n"
-				switch k := e.known(family).(type) {
-				case *expr.Verdict:
-					if k.Kind == expr.VerdictJump && !matches {
-						r.jump = k.Chain
-					}
-				case *expr.Counter:
-				default:
-					matches = true
-				}
 				if r.comment == "" {
 					r.comment = e.comment()
 				}
