@@ -61,15 +61,6 @@ const (
 	labelOthers = 111 // of flows that have no end of ours
 )
 
-// decided are the rules for packets of labeled flows. What is labeled is
-// established, and invalid packets are of no flow.
-func decided() []nft.Rule {
-	return []nft.Rule{
-		{nft.Labeled(labelOutside), nft.Jump("decided")},
-		{nft.Labeled(labelOthers), nft.Accept},
-	}
-}
-
 // forwardChains decide about everything from and to our networks. The network
 // that a packet goes to is the one that decides.
 func forwardChains(p passing, guard bool) []nft.Chain {
@@ -83,7 +74,10 @@ func forwardChains(p passing, guard bool) []nft.Chain {
 	inside := in("inside", nft.InputName, nft.OutputName)
 	forward := nft.Chain{
 		Name: "forward", Hook: filter(nft.Forward, nft.PriorityFilter-5),
-		Rules: append(decided(), []nft.Rule{
+		Rules: []nft.Rule{
+			// What is labeled is established, and invalid packets are of no flow.
+			{nft.Labeled(labelOutside), nft.Jump("decided")},
+			{nft.Labeled(labelOthers), nft.Accept},
 			{vmap("from", nft.InputName)},
 			{vmap("to", nft.OutputName)},
 			// A bridge of ours that is in no map yet, or no more.
@@ -92,7 +86,7 @@ func forwardChains(p passing, guard bool) []nft.Chain {
 			// They would wait for minutes otherwise.
 			{nft.Is{Field: nft.L4Proto, Value: nft.ProtoTCP}, in("gone6", nft.IPv6Destination), nft.CountIn(countGone), nft.Reset{}},
 			{nft.Established, nft.SetLabel(labelOthers)},
-		}...),
+		},
 	}
 	if guard {
 		forward.Rules = append(forward.Rules, nft.Rule{nft.Goto("guard")})
